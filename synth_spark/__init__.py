@@ -1,0 +1,3 @@
+"""synth_spark: synthetic subjects with synthetic event histories, learned and generated on Spark."""
+
+__version__ = "0.1.0"

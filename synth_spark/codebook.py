@@ -1,0 +1,137 @@
+"""The codebook: all that fitting learned, and nothing that protection removed. [plain]
+
+It is the only thing that encode, train, sample, decode and qa share about the meaning of codes. Its
+fingerprint (a digest of canonical JSON) travels on every table, manifest and checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synth_spark.errors import ContractError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """One column of a source table, in the source's order."""
+
+    name: str
+    type: str  # Spark's simpleString: "bigint", "decimal(10,2)", "date", ...
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """What decode must rebuild: the schema that was read."""
+
+    columns: tuple[SourceColumn, ...]
+    key: str
+    order_by: str | None = None
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One field: a source column, or a derived one (start, elapsed, length).
+
+    `params` belongs to the family's codec, which alone reads it. `protection` counts what was done to the
+    field, in subjects and rows.
+    """
+
+    name: str
+    family: str  # key of synth_spark.codecs.CODECS
+    source_type: str
+    cardinalities: tuple[int, ...]  # one per sub-column, each 1..256
+    params: dict[str, Any]
+    protection: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Fields in model order: static = attributes, then start, then length; event = elapsed, then the rest."""
+
+    subjects: SourceTable | None
+    events: SourceTable
+    static_fields: tuple[FieldSpec, ...]
+    event_fields: tuple[FieldSpec, ...]
+    num_subjects: dict[str, int]  # split -> subjects
+    num_events: dict[str, int]  # split -> events
+    seed: int
+    time: dict[str, Any] = field(default_factory=dict)  # order column: kind, resolution, protected end
+    format: int = FORMAT
+
+    @property
+    def static_cardinalities(self) -> tuple[int, ...]:
+        return tuple(c for spec in self.static_fields for c in spec.cardinalities)
+
+    @property
+    def event_cardinalities(self) -> tuple[int, ...]:
+        return tuple(c for spec in self.event_fields for c in spec.cardinalities)
+
+    @property
+    def length(self) -> FieldSpec:
+        """The length field: last static field, one sub-column; params hold `lows` and `highs` (inclusive) per code."""
+        spec = self.static_fields[-1]
+        assert spec.family == "length", "the last static field is the sequence length"
+        return spec
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.to_json().encode("utf-8")).hexdigest()[:32]
+
+    def save(self, path: Path) -> None:
+        """Write atomically."""
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(self.to_json(), encoding="utf-8")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Codebook:
+        """Read and check.
+
+        Raises:
+            ContractError: missing, damaged, or of another format.
+        """
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            return cls.from_document(document)
+        except FileNotFoundError:
+            raise ContractError(f"codebook {path}: not found; run the encode stage first") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ContractError(f"codebook {path}: damaged or foreign ({error}); run the encode stage again") from None
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Codebook:
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
+        return cls(
+            **{
+                **document,
+                "subjects": _table(document["subjects"]),
+                "events": _table(document["events"]),
+                "static_fields": tuple(_field(item) for item in document["static_fields"]),
+                "event_fields": tuple(_field(item) for item in document["event_fields"]),
+            }
+        )
+
+
+def _table(document: dict[str, Any] | None) -> Any:
+    if document is None:
+        return None
+    return SourceTable(
+        columns=tuple(SourceColumn(**column) for column in document["columns"]),
+        key=document["key"],
+        order_by=document["order_by"],
+    )
+
+
+def _field(document: dict[str, Any]) -> FieldSpec:
+    return FieldSpec(**{**document, "cardinalities": tuple(document["cardinalities"])})

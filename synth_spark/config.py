@@ -1,0 +1,250 @@
+"""The configuration of one data set: one YAML file, checked before anything starts. [plain]
+
+Every section is a pydantic model that forbids unknown keys; the description of each field is what the
+commented reference in conf/ and the configuration guide show, so it states meaning and unit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from synth_spark.errors import ConfigError
+
+Policy = Literal["fail", "drop"]
+Family = Literal["auto", "category", "number"]
+
+
+class Section(BaseModel):
+    """A group of settings that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnSettings(Section):
+    """Overrides for one source column."""
+
+    family: Family = Field("auto", description="how the column is encoded; auto decides from its type")
+
+
+class TableSource(Section):
+    """Where a source table is and which columns of it are learned."""
+
+    table: str | None = Field(None, description="catalog name; give either table or path")
+    path: str | None = Field(
+        None, description="folder or file; package://<distribution>/<file> finds a file that an installed package ships"
+    )
+    format: Literal["delta", "parquet", "csv", "text"] = Field("delta", description="format of path")
+    options: dict[str, str] = Field({}, description="options of the Spark reader, such as header: 'true'")
+    read_schema: str | None = Field(None, description="Spark DDL schema for csv, e.g. 'id BIGINT, at DATE, sum DOUBLE'")
+    select: dict[str, str] | None = Field(
+        None, description="column name -> Spark SQL expression over what was read; without it all columns are taken"
+    )
+    where: str | None = Field(
+        None, description="Spark SQL condition over what was read; rows that fail it are no part of the source"
+    )
+    exclude: list[str] = Field([], description="columns that are not learned and not generated")
+    key: str = Field(description="column that identifies the subject")
+    columns: dict[str, ColumnSettings] = Field({}, description="overrides by column name")
+
+    @model_validator(mode="after")
+    def _one_location(self) -> TableSource:
+        if (self.table is None) == (self.path is None):
+            raise ValueError("give either table (a catalog name) or path (a folder or file), not both and not neither")
+        return self
+
+
+class EventSource(TableSource):
+    """A table with one row per event."""
+
+    order_by: str = Field(
+        description="column that orders a subject's events: timestamp, date or integer"
+    )
+    tie_break: str | None = Field(
+        None, description="column that orders events of the same time; without it their order is arbitrary but fixed"
+    )
+
+
+class Policies(Section):
+    """What happens to rows that cannot be learned as they are: fail before work starts, or drop and count them."""
+
+    null_key: Policy = Field("fail", description="rows whose key is null")
+    duplicate_subject: Policy = Field("fail", description="subjects rows that repeat a key; drop keeps none of them")
+    unknown_key: Literal["fail", "drop", "adopt"] = Field(
+        "fail", description="events whose key is not in subjects; adopt makes them subjects with missing attributes"
+    )
+    null_order: Policy = Field("fail", description="events without a value in order_by")
+    non_finite: Literal["fail", "drop", "missing"] = Field(
+        "fail", description="NaN and infinities in numbers: drop the row, or learn the value as missing"
+    )
+
+
+class SourceSettings(Section):
+    """The source tables."""
+
+    subjects: TableSource | None = Field(None, description="one row per subject; without it, subjects are the keys in events")
+    events: list[EventSource] = Field(description="one row per event; exactly one table for now")
+    policies: Policies = Field(Policies(), description="rows that cannot be learned as they are")
+
+    @model_validator(mode="after")
+    def _one_events_table(self) -> SourceSettings:
+        if len(self.events) != 1:
+            raise ValueError(f"{len(self.events)} event tables given; exactly one is supported")
+        return self
+
+
+class SplitSettings(Section):
+    """How subjects are divided. Quality and privacy are judged against the holdout."""
+
+    holdout: float = Field(0.5, ge=0.0, le=0.5, description="share of subjects that neither codebook nor model sees")
+    validation: float = Field(0.1, gt=0.0, le=0.5, description="share of the rest that decides when training stops")
+
+
+class ProtectionSettings(Section):
+    """Protection of rare values, always by distinct subject."""
+
+    rare: Literal["sample", "marker"] = Field(
+        "sample", description="a rare category decodes to another, kept category (sample) or to the text of rare_marker"
+    )
+    rare_marker: str = Field("_RARE_", description="text used when rare is marker")
+
+
+class TrainSettings(Section):
+    """The sequence model and its training."""
+
+    launcher: Literal["inprocess", "torchdistributor"] = Field(
+        "inprocess", description="inprocess: one rank in this process; torchdistributor: num_ranks processes on this machine"
+    )
+    num_ranks: int = Field(1, ge=1, le=64, description="number of DDP ranks")
+    threads: int | None = Field(None, ge=1, description="torch threads per rank; default: CPUs granted / ranks on this machine")
+    width: int = Field(128, ge=8, le=1024, description="width of the recurrent history")
+    hidden: int = Field(64, ge=8, le=512, description="width of each sub-column's head")
+    dropout: float = Field(0.05, ge=0.0, lt=1.0, description="dropout on inputs of the heads")
+    learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
+    batch_events: int = Field(1024, ge=16, description="padded events per batch and rank")
+    window_subjects: int = Field(65536, ge=64, description="subjects held in memory at once, batches are bucketed inside")
+    max_epochs: int = Field(100, ge=1, description="upper limit of epochs")
+    max_minutes: float | None = Field(None, gt=0, description="time budget in minutes; training ends well at the next epoch's end")
+    patience: int = Field(4, ge=1, description="epochs without a better validation loss before training stops")
+    number_format: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto takes bfloat16 where the processor multiplies it natively"
+    )
+    calibration_rounds: int = Field(3, ge=0, le=10, description="rounds of on-policy calibration of the output biases")
+    timeout_seconds: int = Field(600, ge=10, description="a collective that waits longer ends the run")
+
+
+class SampleSettings(Section):
+    """Generation."""
+
+    subjects: int | None = Field(None, ge=0, description="synthetic subjects; default: as many as training subjects")
+    chunk_subjects: int = Field(4096, ge=64, le=65536, description="subjects per chunk, the unit of reproducibility")
+
+
+class GateSettings(Section):
+    """What a run must reach to be published."""
+
+    max_accuracy_gap: float = Field(0.03, ge=0, le=1, description="overall accuracy may be this far below its ceiling")
+    max_dcr_z: float = Field(3.0, gt=0, description="DCR share may be this many standard errors above one half")
+
+
+class QaSettings(Section):
+    """Quality and privacy evidence."""
+
+    seed: int = Field(0, ge=0, description="seed of the picks that the metrics draw")
+    gate: GateSettings = Field(GateSettings(), description="thresholds of the release gate")
+
+
+class OutputSettings(Section):
+    """Where results go."""
+
+    root: str = Field("workspace", description="workspace folder, relative to where the command runs")
+    schema_name: str = Field("synthetic", description="schema of the published views", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+class Preflight(Section):
+    """Sizes below which learning is unwise."""
+
+    warn_subjects: int = Field(5000, ge=0, description="a warning below this many training subjects")
+    min_subjects: int = Field(100, ge=0, description="a refusal below this many training subjects")
+    allow_small: bool = Field(False, description="go on below min_subjects")
+
+
+class Config(Section):
+    """Everything one data set needs."""
+
+    name: str = Field(description="name of the data set; also of its MLflow experiment", pattern=r"^[A-Za-z0-9_-]+$")
+    seed: int = Field(1, ge=0, lt=2**63, description="one seed for split, training and sampling")
+    source: SourceSettings = Field(description="the source tables")
+    split: SplitSettings = Field(SplitSettings(), description="division of subjects")
+    protection: ProtectionSettings = Field(ProtectionSettings(), description="rare values")
+    preflight: Preflight = Field(Preflight(), description="size checks before work starts")
+    train: TrainSettings = Field(TrainSettings(), description="model and training")
+    sample: SampleSettings = Field(SampleSettings(), description="generation")
+    qa: QaSettings = Field(QaSettings(), description="evidence and gate")
+    output: OutputSettings = Field(OutputSettings(), description="where results go")
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and check one YAML file.
+
+    Raises:
+        ConfigError: the file is missing, is no YAML mapping, or a key or value is wrong; every problem is
+            listed with its key, its value and what is allowed.
+    """
+    path = Path(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"config {path}: no such file; conf/ holds examples") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {path}: not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"config {path}: a mapping of keys to values is needed, see conf/reference.yml")
+    return parse_config(document, origin=str(path))
+
+
+def parse_config(document: dict[str, Any], *, origin: str) -> Config:
+    """Check a mapping; see load_config."""
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise ConfigError(f"config {origin}: " + "; ".join(lines)) from None
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; allowed here: {', '.join(_allowed_keys(problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{key}: missing, it has no default"
+    return f"{key}: {problem['input']!r}: {problem['msg']}"
+
+
+def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
+    """Keys of the section that holds the last part of a location such as ('source', 'events', 0, 'typo')."""
+    section: Any = Config
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        section = _section_of(annotation) or section
+    return sorted(section.model_fields)
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _section_of(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def dump_config(config: Config) -> str:
+    """The resolved config as YAML, every default written out."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,68 @@
+"""The manifest: exactly which files, rows and subjects training reads. [plain]"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from synth_spark.errors import ContractError
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of the sequences table: one split, one row group."""
+
+    path: str  # absolute URL, such as file:///...
+    split: str
+    rows: int
+    row_groups: int
+    subject_number_sum: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A version of the sequences table, resolved from the Delta log to its active files (sorted by path)."""
+
+    table: str
+    delta_version: int
+    codebook_fingerprint: str
+    schema_digest: str
+    source_digest: dict[str, str]  # source table -> digest of its content, see synth_spark.source
+    files: tuple[DataFile, ...]
+
+    def of_split(self, split: str) -> tuple[DataFile, ...]:
+        return tuple(file for file in self.files if file.split == split)
+
+    def rows(self, split: str) -> int:
+        return sum(file.rows for file in self.of_split(split))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, indent=1)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.to_json().encode("utf-8")).hexdigest()[:32]
+
+    def save(self, path: Path) -> None:
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(self.to_json(), encoding="utf-8")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Read and check.
+
+        Raises:
+            ContractError: missing or damaged.
+        """
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            document["files"] = tuple(DataFile(**item) for item in document["files"])
+            return cls(**document)
+        except FileNotFoundError:
+            raise ContractError(f"manifest {path}: not found; run the encode stage first") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ContractError(f"manifest {path}: damaged or foreign ({error}); run the encode stage again") from None

@@ -1,0 +1,18 @@
+"""Seeds and secrets are derived, never consumed. [plain]"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+
+def derive(run_seed: int, *names: str | int) -> int:
+    """A 63-bit seed that depends on nothing but the run seed and the names; stable over versions (values are pinned)."""
+    message = "\x1f".join(str(part) for part in (run_seed, *names)).encode("utf-8")
+    return int.from_bytes(hashlib.sha256(message).digest()[:8], "big") >> 1
+
+
+def keyed_threshold(salt: bytes, seed: int, *names: str) -> int:
+    """A protection threshold of 5, 6, 7 or 8 subjects that nobody without the salt can recompute."""
+    message = "\x1f".join(("threshold", str(seed), *names)).encode("utf-8")
+    return 5 + hmac.new(salt, message, hashlib.sha256).digest()[0] % 4

@@ -1,0 +1,119 @@
+"""Where a run keeps what it makes. [plain]
+
+    <root>/secrets/salt             the owner's secret (0600), made on first use, never copied
+    <root>/runs/<run_id>/           everything one run makes, stage by stage
+    <root>/published/<table>        synthetic subjects, events, and the table of publications
+    <root>/catalog/                 Spark's embedded metastore for local runs (views)
+    <root>/mlflow.db, mlartifacts/  the local tracking store, unless MLFLOW_TRACKING_URI says otherwise
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from synth_spark.errors import EnvironmentProblem
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Paths of one run's artifacts."""
+
+    run_id: str
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yml"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "run.log.jsonl"
+
+    @property
+    def codebook(self) -> Path:
+        return self.folder / "codebook.json"
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "manifest.json"
+
+    @property
+    def sequences(self) -> Path:
+        return self.folder / "sequences"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint"
+
+    @property
+    def sampled_sequences(self) -> Path:
+        return self.folder / "sampled_sequences"
+
+    @property
+    def qa(self) -> Path:
+        return self.folder / "qa.json"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The root folder of one data set's runs and publications."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: str | Path) -> Workspace:
+        return cls(Path(root).expanduser().absolute())
+
+    def run(self, run_id: str) -> RunPaths:
+        return RunPaths(run_id, self.root / "runs" / run_id)
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published"
+
+    @property
+    def catalog(self) -> Path:
+        return self.root / "catalog"
+
+    @property
+    def salt_file(self) -> Path:
+        return self.root / "secrets" / "salt"
+
+    def salt(self) -> bytes:
+        """The owner's 32 secret bytes; made on first use, readable by the owner only.
+
+        Raises:
+            EnvironmentProblem: the file is there but others can read it, or it is too short.
+        """
+        path = self.salt_file
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                return self.salt()
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(32))
+        if path.stat().st_mode & 0o077:
+            raise EnvironmentProblem(
+                f"salt file {path}: other users can read it, so the split could be recomputed from keys; "
+                f"run: chmod 600 {path}"
+            )
+        salt = path.read_bytes()
+        if len(salt) < 16:
+            raise EnvironmentProblem(
+                f"salt file {path}: {len(salt)} bytes, at least 16 are needed; "
+                "restore it from a backup, or remove it to start with a new split"
+            )
+        return salt
