@@ -1,0 +1,101 @@
+# Every command does its own set-up: one virtual environment in .venv from pinned requirements.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+LOCK := conf/requirements/lock.txt
+DEMO_DATA := conf/requirements/demo.txt
+# The first of these that is Python 3.11 makes the environment.
+PYTHON := $(shell for p in python3.11 python3 python; do \
+	if "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then command -v "$$p"; break; fi; done)
+JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/java,java)
+# Test folders in the order in which they run; a shorter list for the inner loop: make test TESTS="plain layering"
+TESTS := plain properties layering with_spark with_torch with_both end_to_end
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+
+.PHONY: help
+help: ## Show these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## Run the whole line on the CDNOW purchase histories
+	@$(VENV)/bin/synth-spark run conf/cdnow.yml
+
+.PHONY: test
+test: setup ## Run the tests, folder by folder, with the time of each
+	@for folder in $(TESTS); do \
+		start=$$SECONDS; code=0; \
+		$(PY) -m pytest -q "tests/$$folder" || code=$$?; \
+		if [ $$code = 5 ]; then echo "== tests/$$folder: NO TESTS in this folder yet"; \
+		elif [ $$code != 0 ]; then echo "== tests/$$folder: FAILED after $$((SECONDS - start)) s"; exit $$code; \
+		else echo "== tests/$$folder: passed in $$((SECONDS - start)) s"; fi; \
+	done
+
+.PHONY: setup
+setup: $(READY) ## Make or update the environment (the first time needs a network)
+
+.PHONY: check-machine
+check-machine:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 is missing; on Debian or Ubuntu: sudo apt-get install python3.11 python3.11-venv" >&2; exit 1; fi
+	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install python3.11-venv" >&2; exit 1; fi
+	@version=$$( ("$(JAVA)" -version 2>&1 || true) | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
+	if [ "$${version:-0}" -lt 17 ]; then \
+		echo "Java 17 is missing$${version:+ (found Java $$version)};" \
+			"on Debian or Ubuntu: sudo apt-get install openjdk-17-jre-headless" >&2; exit 1; fi
+
+# An environment without a stamp comes from a broken-off set-up and is made anew; one with an old stamp is updated.
+$(READY): setup.py pyproject.toml $(LOCK) $(DEMO_DATA) | check-machine
+	@start=$$SECONDS; \
+	if [ -e $@ ]; then rm $@; else \
+		echo "[1/5] new virtual environment in $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); fi; \
+	total=$$(grep -c == $(LOCK)); \
+	echo "[2/5] $$total pinned packages (about 3 GB to download, 8 GB on disk, minutes)"; \
+	$(PIP) install --quiet --no-deps $$(grep -E '^(setuptools|wheel)==' $(LOCK)); \
+	$(PIP) install --progress-bar off --no-deps --no-build-isolation -r $(LOCK) > $(VENV)/setup.log \
+		& job=$$!; \
+	while kill -0 $$job 2>/dev/null; do sleep 1; \
+		if [ $$(( (SECONDS - start) % 20 )) = 0 ]; then \
+			echo "      $$((SECONDS - start)) s: $$(grep -cE '^(Collecting|Requirement already)' $(VENV)/setup.log || true)" \
+				"of $$total looked at$$(grep -q '^Installing' $(VENV)/setup.log && echo ', now unpacking' || true)"; fi; \
+	done; \
+	wait $$job || { tail -n 20 $(VENV)/setup.log >&2; echo "packages: pip failed, see above; run make again" >&2; exit 1; }; \
+	echo "[3/5] this package, editable"; \
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .; \
+	echo "[4/5] demo data"; \
+	$(PIP) install --quiet --no-deps --require-hashes --only-binary :all: -r $(DEMO_DATA); \
+	echo "[5/5] Delta jars"; \
+	$(PY) -m synth_spark.jars 2> $(VENV)/jars.log || { cat $(VENV)/jars.log >&2; exit 1; }; \
+	touch $@; \
+	echo "ready in $$((SECONDS - start)) s"
+
+.PHONY: lint
+lint: setup ## Format check, ruff, mypy, import rules
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+.PHONY: format
+format: setup ## Format the code
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+.PHONY: lock
+lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (needs a network)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	"$(PYTHON)" -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --progress-bar off '.[dev]'; \
+	{ echo "# Complete freeze of setup.py's pins, made by: make lock"; \
+	"$$folder/venv/bin/python" -m pip freeze --all | grep -vE '^(pip|synth_spark|synth-spark)( @|==)'; } > $(LOCK).new; \
+	mv $(LOCK).new $(LOCK); \
+	echo "$(LOCK): $$(grep -c == $(LOCK)) packages"
+
+.PHONY: clean
+clean: ## Remove the environment, caches and build leftovers (never a workspace)
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,66 @@
+"""What this machine grants: processors, memory, Java. [plain]"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MINIMUM_JAVA = 17
+JAVA_FIX = (
+    f"install Java {MINIMUM_JAVA} (Debian or Ubuntu: sudo apt-get install openjdk-{MINIMUM_JAVA}-jre-headless) "
+    "or point JAVA_HOME to one"
+)
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Java:
+    """A Java runtime: its executable and major version (17 of 17.0.15)."""
+
+    executable: Path
+    version: int
+
+
+def granted_cpus() -> int:
+    """Processors this process may use: the affinity mask, cut by a container's quota; at least 1."""
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = _cgroup_value("cpu.max").partition(" ")
+    if quota.isdigit() and period.isdigit():
+        granted = min(granted, math.ceil(int(quota) / int(period)))
+    return max(granted, 1)
+
+
+def granted_memory() -> int:
+    """Bytes of memory this process may use: the machine's, cut by a container's limit."""
+    total = int(psutil.virtual_memory().total)
+    limit = _cgroup_value("memory.max")
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def find_java() -> Java | None:
+    """The Java that Spark would start: JAVA_HOME's, else the first on PATH; None if there is none that runs."""
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
+    if found is None:
+        return None
+    try:
+        told = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = re.search(r'version "(?:1\.)?(\d+)', told)
+    return Java(Path(found), int(version[1])) if version else None
+
+
+def _cgroup_value(name: str) -> str:
+    """One line of the control group's settings; empty where there is none."""
+    try:
+        return (_CGROUP / name).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,181 @@
+"""The one way to a Spark session. [spark]
+
+Order: the session of a Databricks runtime -> this process's running session -> a new local one, whose Delta jars lie
+in pyspark's own folder (see jars.py), so that it needs no network.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from pyspark import SparkContext
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from synth_spark.errors import EnvironmentProblem
+from synth_spark.jars import FIX, missing_jars
+from synth_spark.machine import JAVA_FIX, MINIMUM_JAVA, find_java, granted_cpus, granted_memory
+from synth_spark.workspace import Workspace
+
+GIB = 2**30
+DRIVER_MEMORY = "SYNTH_SPARK_DRIVER_MEMORY"  # environment variable, in Spark's notation: 6g
+_METASTORE_URL = "spark.hadoop.javax.jdo.option.ConnectionURL"
+
+
+def get_spark(
+    *, workspace: Workspace | None = None, catalog: bool = False, cores: int | None = None
+) -> SparkSession:
+    """A session that reads and writes Delta, in UTC.
+
+    Args:
+        workspace: where a local session keeps its warehouse and metastore.
+        catalog: the session must remember views: on a local machine Spark's embedded metastore in the workspace,
+            which one process at a time can hold. Needs `workspace`.
+        cores: processors of a local session; default: all that this process may use.
+
+    Raises:
+        EnvironmentProblem: no Java, no Delta jars, the catalog is held by another process, or the running session
+            has no such catalog.
+    """
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return SparkSession.builder.getOrCreate()
+    if catalog and workspace is None:
+        raise ValueError("catalog=True needs a workspace to keep the catalog in")
+    url = _metastore_url(workspace) if catalog and workspace else None
+    running = _running_session()
+    if running is not None:
+        return _checked(running, url)
+    _check_machine()
+    if url and workspace and SparkContext._gateway is None:  # a JVM of our own may hold it, and can open it again
+        _check_catalog_is_free(workspace)
+    return _start(local_settings(workspace, url, cores or granted_cpus()), workspace, url)
+
+
+def local_settings(workspace: Workspace | None, metastore_url: str | None, cores: int) -> dict[str, str]:
+    """Spark settings of a local session with `cores` processors."""
+    warehouse = workspace.catalog if workspace else Path(tempfile.gettempdir(), f"synth-spark-{os.getuid()}")
+    log_settings = Path(__file__).with_name("log4j2.properties")
+    settings = {
+        "spark.master": f"local[{cores},4]",  # plain local[N] never retries a failed task
+        "spark.app.name": "synth_spark",
+        "spark.driver.memory": os.environ.get(DRIVER_MEMORY) or driver_memory(granted_memory(), cores),
+        # deep expressions (hundreds of kept categories, long unions) need more stack than the default 1 MB
+        "spark.driver.extraJavaOptions": f"-Xss4m -Dlog4j2.configurationFile={log_settings.as_uri()}",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(warehouse / "warehouse"),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
+        "spark.databricks.delta.snapshotPartitions": str(max(4, 2 * cores)),  # 50 by default, for logs of big tables
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Spark's default INT96 is outdated; other readers overflow on its far dates
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    }
+    if metastore_url:
+        settings |= {"spark.sql.catalogImplementation": "hive", _METASTORE_URL: metastore_url}
+    return settings
+
+
+def driver_memory(total: int, cores: int) -> str:
+    """Heap of the one JVM that does all the work: 1 GiB and half a GiB per processor, at most a quarter of `total`."""
+    heap = min(GIB + cores * GIB // 2, total // 4)
+    return f"{max(heap, GIB) // 2**20}m"
+
+
+def _metastore_url(workspace: Workspace) -> str:
+    return f"jdbc:derby:;databaseName={workspace.catalog / 'metastore'};create=true"
+
+
+def _running_session() -> SparkSession | None:
+    """The session of this process, also when another thread made it."""
+    active = SparkSession.getActiveSession()
+    if active is None and SparkContext._active_spark_context is not None:
+        return SparkSession.builder.getOrCreate()
+    return active
+
+
+def _checked(running: SparkSession, metastore_url: str | None) -> SparkSession:
+    """The running session, if it has the catalog that is asked for."""
+    if metastore_url and running.sparkContext.getConf().get(_METASTORE_URL) != metastore_url:
+        if running.sparkContext.master.startswith("local"):
+            raise EnvironmentProblem(
+                "catalog: this process already runs a Spark session without this workspace's catalog; "
+                "stop it first (spark.stop()), or ask for the catalog when it is made"
+            )
+    return running
+
+
+def _check_machine() -> None:
+    java = find_java()
+    if java is None or java.version < MINIMUM_JAVA:
+        found = "none found" if java is None else f"{java.executable} is version {java.version}"
+        raise EnvironmentProblem(f"Java: {found}, Spark needs {MINIMUM_JAVA}; {JAVA_FIX}")
+    missing = missing_jars()
+    if missing:
+        raise EnvironmentProblem(f"Delta jars: {', '.join(missing)} missing in pyspark's jars folder; {FIX}")
+
+
+def _check_catalog_is_free(workspace: Workspace) -> None:
+    """Raise if another process has this workspace's catalog open.
+
+    Asks the lock that Derby takes on its database: at once, and before a JVM is started for nothing.
+    """
+    lock = workspace.catalog / "metastore" / "dbex.lck"
+    if not lock.exists():
+        return
+    with lock.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise EnvironmentProblem(
+                f"catalog {workspace.catalog}: another process holds it (Spark's embedded catalog admits one at a "
+                "time); wait for that run or close that session, or read the tables without a catalog: "
+                "synth_spark.read_published"
+            ) from None
+
+
+def _start(settings: dict[str, str], workspace: Workspace | None, metastore_url: str | None) -> SparkSession:
+    # Python workers would otherwise start whatever python3 is first on PATH
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    # a host name that does not resolve (or resolves to another address) must not matter to a local session
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    try:
+        spark = builder.getOrCreate()
+    except PySparkException as error:
+        raise EnvironmentProblem(
+            f"Spark: the Java process did not start with {settings['spark.driver.memory']} of memory "
+            f"(see the lines above); run synth-spark doctor, or set {DRIVER_MEMORY}"
+        ) from error
+    if metastore_url and workspace:
+        _open_catalog(spark, workspace)
+    return spark
+
+
+def _open_catalog(spark: SparkSession, workspace: Workspace) -> None:
+    """Open the metastore now, so that a held one is told at the start and not after hours of work."""
+    workspace.catalog.mkdir(parents=True, exist_ok=True)
+    jvm = spark.sparkContext._jvm
+    assert jvm is not None, "a local session has a JVM"
+    # without this Derby writes derby.log into the folder where the command runs
+    jvm.java.lang.System.setProperty("derby.stream.error.file", str(workspace.catalog / "derby.log"))
+    try:
+        spark.sql("SHOW DATABASES").collect()
+    except Exception as error:
+        spark.stop()
+        _check_catalog_is_free(workspace)  # taken by another process in the meantime?
+        raise EnvironmentProblem(
+            f"catalog {workspace.catalog}: cannot be opened; it holds nothing but views, so it may be removed and "
+            "is made anew by the next publication"
+        ) from error
