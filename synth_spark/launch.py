@@ -1,0 +1,104 @@
+"""Launchers: the same train function in this process or as TorchDistributor's ranks on this machine. [spark]
+
+A bridge: it hands the module-level function `train_rank` to whoever starts the processes, and afterwards reads what
+each rank left. TorchDistributor's return value is one rank's, whichever came last, and its error is a log's tail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth_spark.errors import SynthError, TrainingError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from synth_spark.train.rank import TrainJob
+
+_DISTRIBUTED_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
+_ECHOES = ("DistBackendError", "DistNetworkError", "RuntimeError", "SignalException")  # of another rank's end
+
+
+def launch_training(spark: SparkSession | None, job: TrainJob, *, launcher: str, num_ranks: int) -> dict[str, Any]:
+    """Run all ranks of a job; rank 0's figures.
+
+    Raises:
+        TrainingError: a rank raised or died; the message holds the first failing rank and its own error.
+        ConfigError: the launcher needs what is not there.
+    """
+    notes = Path(job.folder) / "ranks"
+    shutil.rmtree(notes, ignore_errors=True)
+    failure: BaseException | None = None
+    try:
+        _LAUNCHERS[launcher](spark, asdict(job), num_ranks)
+    except SynthError:
+        raise
+    except Exception as error:  # whatever the launcher says, the ranks' own notes say it better
+        failure = error
+    return _verdict(notes, num_ranks, failure)
+
+
+def _in_process(spark: SparkSession | None, document: dict[str, Any], num_ranks: int) -> None:
+    if num_ranks != 1:
+        from synth_spark.errors import ConfigError
+
+        raise ConfigError(
+            f"train.num_ranks: {num_ranks} with train.launcher inprocess, which is one rank; "
+            "set train.launcher to torchdistributor"
+        )
+    from synth_spark.train.rank import train_rank
+
+    for name in _DISTRIBUTED_VARIABLES:  # a reused Python worker may carry another job's
+        os.environ.pop(name, None)
+    train_rank(document)
+
+
+def _torch_distributor(spark: SparkSession | None, document: dict[str, Any], num_ranks: int) -> None:
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    from synth_spark.train.rank import train_rank
+
+    assert spark is not None, "TorchDistributor needs the Spark session"
+    os.environ.setdefault("OMP_NUM_THREADS", str(document["threads"]))
+    TorchDistributor(num_processes=num_ranks, local_mode=True, use_gpu=False).run(train_rank, document)
+
+
+_LAUNCHERS: dict[str, Callable[[SparkSession | None, dict[str, Any], int], None]] = {
+    "inprocess": _in_process,
+    "torchdistributor": _torch_distributor,
+}
+
+
+def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict[str, Any]:
+    found = {rank: _read(notes / f"rank-{rank}.json") for rank in range(num_ranks)}
+    if failure is None and all(note["status"] == "done" for note in found.values()):
+        return found[0]
+    failed = [(note["time"], rank, note) for rank, note in found.items() if note["status"] == "failed"]
+    own = [item for item in failed if item[2]["kind"] not in _ECHOES] or []
+    died = [rank for rank, note in found.items() if note["status"] == "started"]
+    absent = [rank for rank, note in found.items() if note["status"] == "absent"]
+    if own:
+        _, rank, note = min(own, key=lambda item: item[:2])
+        raise TrainingError(f"rank {rank} of {num_ranks} failed first: {note['error']}\n{note['traceback']}") from failure
+    if died:
+        raise TrainingError(
+            f"rank {died[0]} of {num_ranks} died without an error of its own (killed, or out of memory); "
+            "run again to resume from the last epoch"
+        ) from failure
+    if failed:
+        _, rank, note = min(failed, key=lambda item: item[:2])
+        raise TrainingError(f"rank {rank} of {num_ranks} failed first: {note['error']}\n{note['traceback']}") from failure
+    raise TrainingError(f"ranks {absent} of {num_ranks} never started: {failure}") from failure
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {"status": "absent"}
+    note: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return note

@@ -1,0 +1,1 @@
+"""The sequence model: network, keyed random numbers, generation, checkpoint. [torch]"""

@@ -1,0 +1,107 @@
+"""A trained model as a folder: weights (safetensors), configuration and codebook (JSON). No pickle. [torch]
+
+    model.json           format, network config, fingerprint, digests, training facts
+    weights.safetensors  float32
+    codebook.json        the codebook that gives the codes a meaning
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from synth_spark.codebook import Codebook
+from synth_spark.errors import ContractError
+from synth_spark.model.network import ModelConfig, SequenceModel
+
+FORMAT = 1
+_WEIGHTS, _MODEL, _CODEBOOK = "weights.safetensors", "model.json", "codebook.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model with what it was trained on."""
+
+    model: SequenceModel
+    codebook: Codebook
+    facts: dict[str, Any]  # seeds, world size, threads, number format, epochs, seconds, losses
+
+
+def save_checkpoint(folder: Path, model: SequenceModel, codebook_file: Path, facts: dict[str, Any]) -> None:
+    """Write the folder whole or not at all."""
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / _WEIGHTS)
+    shutil.copyfile(codebook_file, temporary / _CODEBOOK)
+    document = {
+        "format": FORMAT,
+        "config": model.config.to_document(),
+        "codebook_fingerprint": Codebook.load(codebook_file).fingerprint,
+        "weights_sha256": file_digest(temporary / _WEIGHTS),
+        "facts": facts,
+    }
+    (temporary / _MODEL).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+    previous = folder.with_name(folder.name + ".old")
+    shutil.rmtree(previous, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, previous)
+    os.replace(temporary, folder)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read and check a model folder.
+
+    Raises:
+        ContractError: missing, truncated, altered, of another format, or weights that do not fit the config.
+    """
+    try:
+        document = json.loads((folder / _MODEL).read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
+        if file_digest(folder / _WEIGHTS) != document["weights_sha256"]:
+            raise ValueError(f"{_WEIGHTS} does not match its digest")
+        codebook = Codebook.load(folder / _CODEBOOK)
+        if codebook.fingerprint != document["codebook_fingerprint"]:
+            raise ValueError(f"{_CODEBOOK} has fingerprint {codebook.fingerprint}, the model {document['codebook_fingerprint']}")
+        model = SequenceModel(ModelConfig.from_document(document["config"]))
+        model.load_state_dict(load_file(folder / _WEIGHTS))
+    except FileNotFoundError as error:
+        raise ContractError(f"checkpoint {folder}: {error.filename} is missing; run the train stage") from None
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ContractError(f"checkpoint {folder}: damaged or foreign ({error}); run the train stage again") from None
+    return Checkpoint(model.eval(), codebook, document["facts"])
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_config_of(codebook: Codebook, *, width: int, hidden: int, dropout: float) -> ModelConfig:
+    """The network that fits a codebook."""
+    return ModelConfig(
+        static_cardinalities=codebook.static_cardinalities,
+        event_cardinalities=codebook.event_cardinalities,
+        length_lows=tuple(codebook.length.params["lows"]),
+        length_highs=tuple(codebook.length.params["highs"]),
+        width=width,
+        hidden=hidden,
+        dropout=dropout,
+    )
+
+
+def tensors_of(model: torch.nn.Module) -> dict[str, Tensor]:
+    """A detached copy of all weights."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,1 @@
+"""Training: petastorm batches, DDP ranks, the loop, calibration, launchers. [torch]"""

@@ -1,0 +1,269 @@
+"""The training loop of one rank: epochs of planned batches, averaged weights, early stopping. [torch]
+
+R random subjects, B batch subjects, T steps, E event and S static sub-columns, as in model/network.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from synth_spark.config import TrainSettings
+from synth_spark.model.checkpoint import tensors_of
+from synth_spark.model.network import SequenceModel
+from synth_spark.seeds import derive
+from synth_spark.train.batches import SequenceReader
+from synth_spark.train.plan import Window, padded_events, plan_batches
+from synth_spark.train.ranks import RankInfo, largest, summed
+from synth_spark.train.state import Progress, load_state, save_state
+
+WARM_UP_STEPS = 50
+AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
+MAX_GRADIENT_NORM = 5.0
+WEIGHT_DECAY = 0.01
+MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
+EVALUATION_EVENTS = 8192
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of one step, and how much of them is real."""
+
+    static_codes: Tensor  # B S
+    event_codes: Tensor  # B T E
+    num_events: Tensor  # B
+    random_static_codes: Tensor  # R S
+    random_weight: float = 1.0  # 0 in a batch that only keeps other ranks company
+
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.static_codes, self.event_codes, self.num_events, self.random_static_codes
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The weights with the lowest validation loss, and how they came about."""
+
+    best: dict[str, Tensor]
+    progress: Progress
+    history: list[dict[str, Any]]
+
+
+class Trainer:
+    """One rank's share of a training run."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        readers: dict[str, SequenceReader],
+        settings: TrainSettings,
+        ranks: RankInfo,
+        *,
+        seed: int,
+        folder: Path,
+        manifest_digest: str,
+    ) -> None:
+        self.model, self.readers, self.settings, self.ranks = model, readers, settings, ranks
+        self.seed, self.folder = seed, folder
+        self.parallel = DistributedDataParallel(model)
+        self.averaged = copy.deepcopy(model).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+        )
+        self.best = tensors_of(model)
+        self.progress = Progress(manifest_digest, ranks.num_ranks, learning_rate=settings.learning_rate)
+        self.history: list[dict[str, Any]] = []
+        self.number_format = resolve_number_format(settings.number_format)
+
+    def fit(self) -> Trained:
+        """Train until validation stops improving, the epochs or the time are used up; resumes where it can."""
+        self._resume()
+        limits = {key: getattr(self.settings, key) for key in ("max_epochs", "patience", "max_minutes")}
+        while not self._agreed(self.progress.finished(**limits)):
+            started = time.perf_counter()
+            figures = self._train_epoch()
+            figures |= self._validate()
+            self._note_epoch(figures, time.perf_counter() - started)
+        return Trained(self.best, self.progress, self.history)
+
+    def _agreed(self, finished: bool) -> bool:
+        """All ranks stop together: clocks differ, so one rank's wish to stop is everybody's."""
+        return largest(int(finished)) > 0
+
+    def _resume(self) -> None:
+        found = load_state(self.folder, self.progress.manifest_digest, self.ranks.num_ranks, self.optimizer)
+        if found is None:
+            return
+        self.progress, weights = found
+        self.model.load_state_dict(weights["current"])
+        self.averaged.load_state_dict(weights["averaged"])
+        self.best = weights["best"]
+        self.history = [line for line in read_metrics(self.folder) if line["epoch"] <= self.progress.epoch]
+
+    def _train_epoch(self) -> dict[str, float]:
+        epoch = self.progress.epoch
+        torch.manual_seed(derive(self.seed, "dropout", epoch, self.ranks.rank))
+        self.parallel.train()
+        losses = np.zeros(4)  # static nats, subjects, event nats, events
+        waiting = 0.0
+        for batch, waited in self._batches("training", derive(self.seed, "epoch", epoch)):
+            waiting += waited
+            losses += self._step(batch)
+        static, subjects, event, events = summed(*losses)
+        self.progress.events += int(events)
+        return {
+            "train.loss": static / max(subjects, 1) + event / max(subjects, 1),
+            "events": events,
+            "reader_wait_seconds": waiting,
+        }
+
+    def _step(self, batch: Batch) -> tuple[float, float, float, float]:
+        progress = self.progress
+        num_events = float(batch.num_events.sum())
+        num_random = batch.random_weight * len(batch.random_static_codes)
+        all_events, all_random = summed(num_events, num_random)
+        for group in self.optimizer.param_groups:
+            group["lr"] = progress.learning_rate * min(1.0, (progress.step + 1) / WARM_UP_STEPS)
+        with self._autocast():
+            static_nats, event_nats = self.parallel(*batch.inputs())
+        static, event = static_nats.sum() * batch.random_weight, event_nats.sum()
+        # DDP averages gradients over ranks; this makes them those of the mean over all ranks' rows
+        loss = self.ranks.num_ranks * (static / max(all_random, 1.0) + event / max(all_events, 1.0))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM, foreach=True)
+        self.optimizer.step()
+        progress.step += 1
+        decay = min(AVERAGE_DECAY, (1 + progress.step) / (10 + progress.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
+        return float(static.detach()), num_random, float(event.detach()), num_events
+
+    def _validate(self) -> dict[str, float]:
+        """Mean nats per validation subject under the averaged weights."""
+        self.averaged.eval()
+        totals = np.zeros(3)
+        with torch.no_grad(), self._autocast():
+            for window in self.readers["validation"].windows(seed=0, shuffle=False):
+                for step in plan_window(window, EVALUATION_EVENTS, np.random.default_rng(0)):
+                    batch = make_batch(window, *step)
+                    static_nats, event_nats = self.averaged(*batch.inputs())
+                    totals += (
+                        float(static_nats.sum()) * batch.random_weight,
+                        float(event_nats.sum()),
+                        batch.random_weight * len(batch.random_static_codes),
+                    )
+        static, event, subjects = summed(*totals)
+        return {
+            "validation.loss": (static + event) / max(subjects, 1),
+            "validation.loss.static": static / max(subjects, 1),
+            "validation.loss.event": event / max(subjects, 1),
+        }
+
+    def _note_epoch(self, figures: dict[str, float], seconds: float) -> None:
+        progress = self.progress
+        progress.epoch += 1
+        progress.seconds += seconds
+        if figures["validation.loss"] < progress.best_loss * (1 - np.sign(progress.best_loss) * MIN_IMPROVEMENT):
+            progress.best_loss, progress.best_epoch, progress.bad_epochs = figures["validation.loss"], progress.epoch, 0
+            progress.seconds_to_best = progress.seconds
+            self.best = tensors_of(self.averaged)
+        else:
+            progress.bad_epochs += 1
+            progress.learning_rate /= 2
+        line = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds, **figures}
+        line["events_per_second"] = figures["events"] / seconds
+        line["learning_rate"] = progress.learning_rate
+        self.history.append(line)
+        if self.ranks.is_first:
+            weights = {"current": tensors_of(self.model), "averaged": tensors_of(self.averaged), "best": self.best}
+            save_state(self.folder, progress, weights, self.optimizer)
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def _batches(self, split: str, seed: int) -> Iterator[tuple[Batch, float]]:
+        """Every row of this rank once, in as many steps per window as the rank with the most; with the wait for each."""
+        rng = np.random.default_rng([seed, self.ranks.rank])
+        windows = self.readers[split].windows(seed=seed)
+        while True:
+            started = time.perf_counter()
+            window = next(windows, None)
+            if largest(int(window is not None)) == 0:
+                return
+            planned = [] if window is None else plan_window(window, self.settings.batch_events, rng)
+            waited = time.perf_counter() - started
+            for index in range(largest(len(planned))):
+                own = window is not None and index < len(planned)
+                yield (make_batch(window, *planned[index]) if own else self._company()), waited
+                waited = 0.0
+
+    def _company(self) -> Batch:
+        """A batch of weight zero, for a rank that has fewer than the others."""
+        config = self.model.config
+        static = torch.zeros(1, len(config.static_cardinalities), dtype=torch.int64)
+        events = torch.zeros(1, 1, len(config.event_cardinalities), dtype=torch.int64)
+        return Batch(static, events, torch.zeros(1, dtype=torch.int64), static, random_weight=0.0)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.number_format == "bfloat16")
+
+
+def plan_window(window: Window, batch_events: int, rng: np.random.Generator) -> list[tuple[Rows, Rows]]:
+    """For each step the rows whose events and the rows whose static codes it trains; every row is in one of each.
+
+    The latter are plain random subjects, dealt over the steps. A window without any event is one step.
+    """
+    plan = plan_batches(window.num_events, batch_events=batch_events, generator=rng) or [np.empty(0, dtype=np.int64)]
+    random_rows = np.array_split(rng.permutation(len(window.num_events)), len(plan))
+    return list(zip(plan, random_rows, strict=True))
+
+
+def make_batch(window: Window, rows: Rows, random_rows: Rows) -> Batch:
+    """Tensors of one planned step."""
+    if len(rows) == 0:
+        return _static_batch(torch.from_numpy(window.static_codes[random_rows].astype(np.int64)), window)
+    return Batch(
+        static_codes=torch.from_numpy(window.static_codes[rows].astype(np.int64)),
+        event_codes=torch.from_numpy(padded_events(window, rows)),
+        num_events=torch.from_numpy(window.num_events[rows]),
+        random_static_codes=torch.from_numpy(window.static_codes[random_rows].astype(np.int64)),
+    )
+
+
+def _static_batch(random_static_codes: Tensor, window: Window) -> Batch:
+    events = torch.zeros(1, 1, window.event_codes.shape[1], dtype=torch.int64)
+    return Batch(random_static_codes[:1], events, torch.zeros(1, dtype=torch.int64), random_static_codes)
+
+
+def resolve_number_format(asked: str) -> str:
+    """bfloat16 where the processor multiplies it natively, else float32."""
+    if asked != "auto":
+        return asked
+    return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """All lines of metrics.jsonl; a resumed run may repeat an epoch, the last line of it counts."""
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return list({line["epoch"]: line for line in lines}.values())
+
+
+def progress_document(progress: Progress) -> dict[str, Any]:
+    """Progress as JSON values."""
+    return asdict(progress)

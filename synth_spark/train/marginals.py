@@ -1,0 +1,40 @@
+"""Marginals of every sub-column, each subject with the same weight. [torch]"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synth_spark.model.network import ModelConfig
+
+
+class Marginals:
+    """Counts per code in units of subjects: static codes count one, an event's codes one over its subject's events."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.static = [np.zeros(cardinality) for cardinality in config.static_cardinalities]
+        self.event = [np.zeros(cardinality) for cardinality in config.event_cardinalities]
+
+    def add(
+        self, static_codes: NDArray[np.int16], num_events: NDArray[np.int64], event_codes: NDArray[np.int16]
+    ) -> None:
+        """Count more subjects: static_codes_NS, their numbers of events, and all their event_codes in order."""
+        for column, counts in enumerate(self.static):
+            counts += np.bincount(static_codes[:, column], minlength=len(counts))
+        weights = np.repeat(1.0 / np.maximum(num_events, 1), num_events)
+        for column, counts in enumerate(self.event):
+            counts += np.bincount(event_codes[:, column], weights=weights, minlength=len(counts))
+
+    def tensors(self) -> list[Tensor]:
+        """Static sub-columns, then event ones."""
+        return [torch.from_numpy(counts) for counts in (*self.static, *self.event)]
+
+
+def split_tables(tensors: Iterable[Tensor], num_static: int) -> tuple[list[Tensor], list[Tensor]]:
+    """The inverse order of Marginals.tensors."""
+    tensors = list(tensors)
+    return tensors[:num_static], tensors[num_static:]

@@ -1,0 +1,165 @@
+"""One rank of a training run, from two paths and settings to a model folder. Launchers call train_rank. [torch]
+
+Everything a rank has to say it writes to files: its own result or error, and (rank 0) metrics and the model.
+A launcher's return value can be lost or be another rank's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from synth_spark.codebook import Codebook
+from synth_spark.columns import TRAINING, VALIDATION
+from synth_spark.config import TrainSettings
+from synth_spark.errors import ContractError
+from synth_spark.manifest import Manifest
+from synth_spark.model.checkpoint import model_config_of, save_checkpoint
+from synth_spark.model.network import SequenceModel
+from synth_spark.seeds import derive
+from synth_spark.train.batches import PetastormReader, SequenceReader, files_of_rank
+from synth_spark.train.calibrate import calibrate
+from synth_spark.train.loop import Trained, Trainer
+from synth_spark.train.marginals import Marginals, split_tables
+from synth_spark.train.ranks import RankInfo, process_group, rank_from_environment, summed_tensors
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """All that a rank is told; plain values, so that any launcher can carry it."""
+
+    manifest: str
+    codebook: str
+    folder: str  # shared by all ranks
+    seed: int
+    threads: int
+    settings: dict[str, Any]
+
+    @property
+    def model_folder(self) -> Path:
+        return Path(self.folder) / "model"
+
+
+def train_rank(document: Mapping[str, Any]) -> None:
+    """Train this process's share of a TrainJob (as a mapping). Leaves ranks/rank-<n>.json behind, whatever happens."""
+    job = TrainJob(**document)
+    ranks = rank_from_environment()
+    note = Path(job.folder) / "ranks" / f"rank-{ranks.rank}.json"
+    _note(note, status="started", process=os.getpid())
+    try:
+        figures = _train(job, ranks)
+    except BaseException as error:
+        _note(
+            note,
+            status="failed",
+            error=f"{type(error).__name__}: {error}",
+            kind=type(error).__name__,
+            traceback=traceback.format_exc(),
+        )
+        raise
+    _note(note, status="done", **figures)
+
+
+def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
+    torch.set_num_threads(job.threads)
+    settings = TrainSettings(**job.settings)
+    codebook, manifest = Codebook.load(Path(job.codebook)), Manifest.load(Path(job.manifest))
+    if manifest.codebook_fingerprint != codebook.fingerprint:
+        raise ContractError(
+            f"manifest has codebook fingerprint {manifest.codebook_fingerprint}, the codebook {codebook.fingerprint}: "
+            "they are from different encode runs; run encode again"
+        )
+    readers = _readers(manifest, codebook, settings, ranks)
+    with process_group(ranks, timeout_seconds=settings.timeout_seconds):
+        started = time.perf_counter()
+        torch.manual_seed(derive(job.seed, "weights"))
+        model = SequenceModel(
+            model_config_of(codebook, width=settings.width, hidden=settings.hidden, dropout=settings.dropout)
+        )
+        targets = _marginals(model, readers[TRAINING])
+        num_static = len(codebook.static_cardinalities)
+        for heads, counts in zip(
+            (model.static_heads, model.event_heads), split_tables(targets, num_static), strict=True
+        ):
+            heads.start_from_marginals(counts)
+        trainer = Trainer(
+            model,
+            readers,
+            settings,
+            ranks,
+            seed=job.seed,
+            folder=Path(job.folder),
+            manifest_digest=manifest.digest,
+        )
+        trained = trainer.fit()
+        figures = _figures(trained, trainer, ranks, job)
+        if ranks.is_first:
+            model.load_state_dict(trained.best)
+            calibrating = time.perf_counter()
+            distances = calibrate(model, targets, rounds=settings.calibration_rounds, seed=job.seed)
+            figures["calibrate.seconds"] = time.perf_counter() - calibrating
+            figures |= {f"calibrate.distance.{index}": value for index, value in enumerate(distances)}
+            figures["fit.seconds"] = time.perf_counter() - started
+            save_checkpoint(job.model_folder, model, Path(job.codebook), figures)
+    return figures
+
+
+def _readers(
+    manifest: Manifest, codebook: Codebook, settings: TrainSettings, ranks: RankInfo
+) -> dict[str, SequenceReader]:
+    readers: dict[str, SequenceReader] = {}
+    for split in (TRAINING, VALIDATION):
+        files = files_of_rank(manifest.of_split(split), rank=ranks.rank, num_ranks=ranks.num_ranks)
+        readers[split] = PetastormReader(
+            files,
+            window_subjects=settings.window_subjects,
+            num_static=len(codebook.static_cardinalities),
+            num_event=len(codebook.event_cardinalities),
+        )
+    return readers
+
+
+def _marginals(model: SequenceModel, reader: SequenceReader) -> list[torch.Tensor]:
+    """The training's marginals in subjects, over all ranks."""
+    marginals = Marginals(model.config)
+    for window in reader.windows(seed=0, shuffle=False):
+        marginals.add(window.static_codes, window.num_events, window.event_codes)
+    return summed_tensors(marginals.tensors())
+
+
+def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob) -> dict[str, Any]:
+    progress = trained.progress
+    return {
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "validation.loss": progress.best_loss,
+        "train.seconds_to_stop": progress.seconds,
+        "train.seconds_to_best": progress.seconds_to_best,
+        "train.events_per_second": progress.events / max(progress.seconds, 1e-9),
+        "num_parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+        "num_ranks": dist.get_world_size() if dist.is_initialized() else ranks.num_ranks,
+        "threads": job.threads,
+        "number_format": trainer.number_format,
+        "seed": job.seed,
+    }
+
+
+def _note(path: Path, **content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"time": time.time(), **content}), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def job_document(job: TrainJob) -> dict[str, Any]:
+    """The job as a mapping of plain values."""
+    return asdict(job)

@@ -1,0 +1,111 @@
+"""What training needs to go on after a crash, written after every epoch. [torch]
+
+    <folder>/epoch-0007/   weights, averaged and best weights, optimiser moments (safetensors), progress (JSON)
+    <folder>/latest.json   name of the newest complete folder, replaced atomically
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from synth_spark.errors import ContractError
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Progress:
+    """Scalars of a training run; everything random is derived from seed and epoch, so no generator state is kept."""
+
+    manifest_digest: str
+    num_ranks: int
+    epoch: int = 0  # epochs done
+    step: int = 0
+    learning_rate: float = 0.0
+    best_loss: float = float("inf")
+    best_epoch: int = -1
+    bad_epochs: int = 0
+    seconds: float = 0.0  # spent training so far, without this process's start
+    seconds_to_best: float = 0.0
+    events: int = 0  # events trained on so far, all ranks
+
+    def finished(self, *, max_epochs: int, patience: int, max_minutes: float | None) -> bool:
+        """Whether another epoch would be one too many."""
+        out_of_time = max_minutes is not None and self.seconds >= 60 * max_minutes
+        return self.epoch >= max_epochs or self.bad_epochs >= patience or (self.epoch > 0 and out_of_time)
+
+
+def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], optimizer: torch.optim.Optimizer) -> None:
+    """One more complete epoch on disk; older ones are removed afterwards."""
+    name = f"epoch-{progress.epoch:04d}"
+    temporary = folder / (name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for kind, tensors in weights.items():
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary / f"{kind}.safetensors")
+    save_file(_moments(optimizer), temporary / "optimizer.safetensors")
+    (temporary / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    shutil.rmtree(folder / name, ignore_errors=True)
+    os.replace(temporary, folder / name)
+    pointer = folder / "latest.json.tmp"
+    pointer.write_text(json.dumps({"folder": name}), encoding="utf-8")
+    os.replace(pointer, folder / "latest.json")
+    for old in folder.glob("epoch-*"):
+        if old.name != name:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def load_state(
+    folder: Path, manifest_digest: str, num_ranks: int, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, Weights]] | None:
+    """The newest complete epoch, its optimiser moments put into `optimizer`; None where there is none.
+
+    Raises:
+        ContractError: it was trained on another manifest or with another number of ranks, or is damaged.
+    """
+    pointer = folder / "latest.json"
+    if not pointer.exists():
+        return None
+    try:
+        newest = folder / Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"]).name
+        progress = Progress(**json.loads((newest / "progress.json").read_text(encoding="utf-8")))
+        weights = {kind: load_file(newest / f"{kind}.safetensors") for kind in ("current", "averaged", "best")}
+        moments = load_file(newest / "optimizer.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ContractError(f"checkpoint {folder}: damaged ({error}); remove the folder to train from the start") from None
+    if progress.manifest_digest != manifest_digest:
+        raise ContractError(
+            f"checkpoint {folder}: was trained on manifest {progress.manifest_digest}, this run has {manifest_digest}; "
+            "remove the folder to train from the start, or restore the manifest"
+        )
+    if progress.num_ranks != num_ranks:
+        raise ContractError(
+            f"checkpoint {folder}: was trained with {progress.num_ranks} ranks, train.num_ranks is {num_ranks}; "
+            "use the same number, or remove the folder to train from the start"
+        )
+    _restore_moments(optimizer, moments)
+    return progress, weights
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> Weights:
+    flat: Weights = {}
+    for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        for key, value in optimizer.state[parameter].items():
+            flat[f"{index}.{key}"] = torch.as_tensor(value).contiguous()
+    return flat
+
+
+def _restore_moments(optimizer: torch.optim.Optimizer, flat: Weights) -> None:
+    for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        prefix = f"{index}."
+        optimizer.state[parameter] = {
+            key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)
+        }
