@@ -1,0 +1,119 @@
+"""The commented reference of the configuration, generated from its schema. [plain]
+
+`python -m synth_spark.config_reference > conf/reference.yml` writes it; a test keeps the file equal to the schema.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from synth_spark.config import Config, Section
+
+WIDTH = 120
+_HEAD = """\
+Reference of the configuration: every key, its meaning and unit, what it may be, and its default.
+Generated from the schema in synth_spark/config.py: python -m synth_spark.config_reference > conf/reference.yml
+Keys without a default are marked "required"; a key that is not listed here is an error.
+"""
+# a text that names the value which a required key has in this file, so that the file itself is a valid config
+_EXAMPLES = {"name": "my-data", "key": "customer_id", "order_by": "date"}
+_LOCATION = {"path": "data/events"}  # one of path and table must be given
+
+
+def config_reference() -> str:
+    """The reference as YAML text that is itself a valid configuration."""
+    return "\n".join([*_comment(_HEAD, ""), "", *_section(Config, "")]) + "\n"
+
+
+def _section(section: type[Section], indent: str) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        yield from _comment(_describe(field), indent)
+        inner = _inner_section(field)
+        if inner is None:
+            yield f"{indent}{name}: {_value(name, field)}"
+        elif typing.get_origin(field.annotation) is list:
+            yield f"{indent}{name}:"
+            lines = list(_section(inner, indent + "    "))
+            first = next(number for number, line in enumerate(lines) if not line.lstrip().startswith("#"))
+            yield from lines[:first]
+            yield f"{indent}  - {lines[first].lstrip()}"
+            yield from lines[first + 1 :]
+        elif field.default is None or typing.get_origin(field.annotation) is dict:
+            yield f"{indent}{name}: {_text(field.default)}"
+            yield from _comment(_inner_keys(field, inner), indent)
+        else:
+            yield f"{indent}{name}:"
+            yield from _section(inner, indent + "  ")
+        if not indent:
+            yield ""
+
+
+def _inner_keys(field: FieldInfo, inner: type[Section]) -> str:
+    """The keys of a section that is absent by default."""
+    if typing.get_origin(field.annotation) is dict:
+        keys = ", ".join(f"{name} ({_allowed(key)})" for name, key in inner.model_fields.items())
+        return f"<column>: {{{keys}}}"
+    return f"when given, its keys are those of an events table: {', '.join(inner.model_fields)}"
+
+
+def _describe(field: FieldInfo) -> str:
+    required = ["required"] if field.is_required() else []
+    limits = [] if _inner_section(field) else [_allowed(field)]
+    return f"{field.description} [{'; '.join(required + limits)}]" if required or limits else f"{field.description}"
+
+
+def _allowed(field: FieldInfo) -> str:
+    """Type and limits in words: "integer, at least 1, at most 64"."""
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    limits = []
+    for constraint in field.metadata:
+        limits += [f"{text} {getattr(constraint, key)}" for key, text in words.items() if hasattr(constraint, key)]
+        if getattr(constraint, "pattern", None):
+            limits.append(f"matching {constraint.pattern}")
+    return ", ".join([_type(field.annotation), *limits])
+
+
+def _type(annotation: Any) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return " | ".join(inner)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(_type(kind) for kind in inner)
+    if origin is list:
+        return f"list of {_type(inner[0])}"
+    if origin is dict:
+        return f"mapping of {_type(inner[0])} to {_type(inner[1])}"
+    names = {int: "integer", float: "number", str: "text", bool: "true | false", type(None): "null"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _inner_section(field: FieldInfo) -> type[Section] | None:
+    kinds = [field.annotation, *typing.get_args(field.annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
+
+
+def _value(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return _EXAMPLES[name]
+    return _LOCATION.get(name) or _text(field.default)
+
+
+def _text(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    width = WIDTH - len(indent) - 2
+    return [f"{indent}# {line}" for part in text.strip().splitlines() for line in textwrap.wrap(part, width)]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(config_reference())

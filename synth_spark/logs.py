@@ -1,0 +1,86 @@
+"""Structured logs: one JSON object per line in the run's log file, with run id and stage on each. [plain]
+
+    with configure(paths.run_id, paths.log):
+        log = stage_logger("encode")
+        log.info("fields fitted", extra={"fields": 12})
+
+Nothing is set up at import, and without `configure` the loggers are silent below warnings.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = "synth_spark"
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "stage"}
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line: time (UTC), level, run_id, stage, message, whatever `extra` holds, and the traceback."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object; values that JSON does not know are written as text."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "run_id": self.run_id,
+            "stage": getattr(record, "stage", None),
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD and key not in line}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class StageLogger(logging.LoggerAdapter[logging.Logger]):
+    """Adds its stage to each record and keeps the caller's own `extra`."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Merge the stage into `extra`."""
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
+        return msg, kwargs
+
+
+def stage_logger(stage: str) -> StageLogger:
+    """The logger of a stage: encode, train, sample, decode, qa, publish or line."""
+    return StageLogger(logging.getLogger(f"{ROOT}.{stage}"), {"stage": stage})
+
+
+@contextmanager
+def configure(run_id: str, log_file: Path, *, console: bool = True) -> Iterator[None]:
+    """While inside, append records from INFO up to `log_file`; with `console` show warnings on stderr as plain text."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    lines = logging.FileHandler(log_file, encoding="utf-8")
+    lines.setFormatter(JsonLines(run_id))
+    handlers: list[logging.Handler] = [lines]
+    if console:
+        words = logging.StreamHandler(sys.stderr)
+        words.setLevel(logging.WARNING)
+        words.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handlers.append(words)
+    logger = logging.getLogger(ROOT)
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # a library that configures the root logger must not print our lines a second time
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.propagate = propagate
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
