@@ -1,0 +1,1 @@
+"""Quality and privacy evidence: real and synthetic histories in, one QaResult out."""

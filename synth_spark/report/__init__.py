@@ -1,0 +1,1 @@
+"""A QaResult as one self-contained page."""
