@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from synth_spark.config import TrainSettings
+from synth_spark.errors import TrainingError
 from synth_spark.model.checkpoint import tensors_of
 from synth_spark.model.network import SequenceModel
 from synth_spark.seeds import derive
@@ -96,6 +98,7 @@ class Trainer:
             started = time.perf_counter()
             figures = self._train_epoch()
             figures |= self._validate()
+            self._refuse_divergence(figures)
             self._note_epoch(figures, time.perf_counter() - started)
         return Trained(self.best, self.progress, self.history)
 
@@ -112,6 +115,15 @@ class Trainer:
         self.averaged.load_state_dict(weights["averaged"])
         self.best = weights["best"]
         self.history = [line for line in read_metrics(self.folder) if line["epoch"] <= self.progress.epoch]
+
+    def _refuse_divergence(self, figures: dict[str, float]) -> None:
+        """The same figures on all ranks, so all of them stop."""
+        for name in ("train.loss", "validation.loss"):
+            if not math.isfinite(figures[name]):
+                raise TrainingError(
+                    f"{name} is {figures[name]} in epoch {self.progress.epoch + 1}: training diverged; lower "
+                    f"train.learning_rate (now {self.settings.learning_rate}) or set train.number_format to float32"
+                )
 
     def _train_epoch(self) -> dict[str, float]:
         epoch = self.progress.epoch

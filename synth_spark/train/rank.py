@@ -10,6 +10,7 @@ import json
 import os
 import time
 import traceback
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ def train_rank(document: Mapping[str, Any]) -> None:
 
 def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
     torch.set_num_threads(job.threads)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")  # it uses pyarrow's old names
     settings = TrainSettings(**job.settings)
     codebook, manifest = Codebook.load(Path(job.codebook)), Manifest.load(Path(job.manifest))
     if manifest.codebook_fingerprint != codebook.fingerprint:

@@ -1,6 +1,6 @@
-"""Launchers: the same train function in this process or as TorchDistributor's ranks on this machine. [spark]
+"""Launchers: the same train function in this process or as TorchDistributor's ranks on this machine. [torch]
 
-A bridge: it hands the module-level function `train_rank` to whoever starts the processes, and afterwards reads what
+The room's one bridge to Spark, imported inside the function that needs it: it hands the module-level function `train_rank` to whoever starts the processes, and afterwards reads what
 each rank left. TorchDistributor's return value is one rank's, whichever came last, and its error is a log's tail.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth_spark.errors import SynthError, TrainingError
+from synth_spark.errors import ConfigError, SynthError, TrainingError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,8 +46,6 @@ def launch_training(spark: SparkSession | None, job: TrainJob, *, launcher: str,
 
 def _in_process(spark: SparkSession | None, document: dict[str, Any], num_ranks: int) -> None:
     if num_ranks != 1:
-        from synth_spark.errors import ConfigError
-
         raise ConfigError(
             f"train.num_ranks: {num_ranks} with train.launcher inprocess, which is one rank; "
             "set train.launcher to torchdistributor"
@@ -80,7 +78,7 @@ def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict
     if failure is None and all(note["status"] == "done" for note in found.values()):
         return found[0]
     failed = [(note["time"], rank, note) for rank, note in found.items() if note["status"] == "failed"]
-    own = [item for item in failed if item[2]["kind"] not in _ECHOES] or []
+    own = [item for item in failed if item[2]["kind"] not in _ECHOES]
     died = [rank for rank, note in found.items() if note["status"] == "started"]
     absent = [rank for rank, note in found.items() if note["status"] == "absent"]
     if own:

@@ -1,0 +1,39 @@
+"""The train stage: manifest and codebook in, checkpoint out. [torch; Spark only through the launcher]"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synth_spark.config import Config
+from synth_spark.machine import granted_cpus
+from synth_spark.manifest import Manifest
+from synth_spark.train.launch import launch_training
+from synth_spark.train.rank import TrainJob
+from synth_spark.workspace import RunPaths
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> dict[str, Any]:
+    """Train, or go on training, into paths.checkpoint; figures of rank 0.
+
+    Raises:
+        ContractError: manifest, codebook or an earlier checkpoint are missing, damaged or of another run.
+        TrainingError: a rank failed; the message names it and its own error.
+        ConfigError: launcher and number of ranks do not go together.
+    """
+    settings = config.train
+    Manifest.load(paths.manifest)  # before any process starts
+    paths.checkpoint.mkdir(parents=True, exist_ok=True)
+    threads = settings.threads or max(1, granted_cpus() // settings.num_ranks)
+    job = TrainJob(
+        manifest=str(paths.manifest),
+        codebook=str(paths.codebook),
+        folder=str(paths.checkpoint),
+        seed=config.seed,
+        threads=threads,
+        settings=settings.model_dump(),
+    )
+    figures = launch_training(spark, job, launcher=settings.launcher, num_ranks=settings.num_ranks)
+    return {key: value for key, value in figures.items() if key not in ("status", "time")}
