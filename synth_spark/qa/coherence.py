@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 from synth_spark.columns import EVENT_INDEX
 from synth_spark.histories import Histories
 from synth_spark.qa.binning import Bins, CategoryBins, fit_number_bins, order_statistics
-from synth_spark.qa.layout import LENGTH_ID, SET, SETS, Layout, MetricColumn
-from synth_spark.qa.pairs import KEY_TEXT, event_rows, uniform
+from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, SET, SETS, Layout, MetricColumn
+from synth_spark.qa.pairs import event_rows, uniform
 from synth_spark.qa.values import fit_bins
 
 MAX_EVENTS = 100  # per subject, picked by hash

@@ -9,6 +9,7 @@ Kind = Literal["number", "instant", "category"]
 Part = Literal["tgt", "nxt", "ctx"]
 LENGTH_ID, LENGTH_NAME = "length", "Sequence Length"
 MAX_COLUMNS = 300  # of events and of subjects each, in order of their names
+KEY_TEXT = "__key_text"  # the subject's key as text
 SET = "__set"  # smallint: position in SETS
 SETS = ("training", "holdout", "synthetic")
 

@@ -13,9 +13,8 @@ from pyspark.sql import functions as F
 
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.histories import Histories, quoted
-from synth_spark.qa.layout import LENGTH_ID, SET, Kind, Layout, plan_layout
+from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, SET, Kind, Layout, plan_layout
 
-KEY_TEXT = "__key_text"
 _FIRST = "__first"
 
 

@@ -1,0 +1,79 @@
+"""How well a classifier tells two samples of event rows apart. [plain]"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import QuantileTransformer, normalize
+
+FOLDS, QUANTILES = 10, 100
+
+
+def encode_rows(
+    training: pd.DataFrame, holdout: pd.DataFrame, synthetic: pd.DataFrame, *, categories: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows as points of length 1.
+
+    Each column goes through a uniform quantile transform to [-.5, .5], fitted on training and holdout; a missing
+    value becomes 0 and, if training or holdout miss any in that column, a flag of its own (-.5 or .5). Text is first
+    replaced by its rank in frequency; text that the real rows do not have shares one rank beyond.
+    """
+    encoded: list[np.ndarray] = []
+    frames = (training, holdout, synthetic)
+    for column in training.columns:
+        parts = _ranked(*(frame[column] for frame in frames)) if column in categories else tuple(
+            frame[column].to_numpy(dtype=np.float64) for frame in frames
+        )
+        encoded.append(_encode_column(parts))
+    points = normalize(np.hstack(encoded))
+    cuts = np.cumsum([len(training), len(holdout)])
+    first, second, third = np.split(points, cuts)
+    return first, second, third
+
+
+def _ranked(training: pd.Series, holdout: pd.Series, synthetic: pd.Series) -> tuple[np.ndarray, ...]:
+    counts = pd.concat([training, holdout]).value_counts()
+    ordered = sorted(counts.index, key=lambda text: (-counts[text], text))
+    ranks = pd.Series(np.arange(len(ordered), dtype=np.float64), index=ordered)
+    unseen = float(len(ordered))
+    return tuple(
+        part.map(ranks).fillna(unseen).where(part.notna()).to_numpy(dtype=np.float64)
+        for part in (training, holdout, synthetic)
+    )
+
+
+def _encode_column(parts: tuple[np.ndarray, ...]) -> np.ndarray:
+    real = np.concatenate(parts[:2])
+    everything = np.concatenate(parts)[:, None]
+    missing = np.isnan(everything)
+    if np.isnan(real).all():
+        scaled = np.zeros_like(everything)
+    else:
+        transform = QuantileTransformer(n_quantiles=min(QUANTILES, len(real)), subsample=None)
+        scaled = np.nan_to_num(transform.fit(real[:, None]).transform(everything) - 0.5, nan=0.0)
+    if not np.isnan(real).any():
+        return scaled
+    return np.hstack([scaled, missing.astype(np.float64) - 0.5])
+
+
+def mean_auc(first: np.ndarray, second: np.ndarray, *, seed: int) -> float:
+    """Mean area under the ROC curve of 10 stratified folds, four decimals each; .5 = indistinguishable.
+
+    The classifier is scikit-learn's histogram gradient boosting with the field's settings: 50 rounds, depth 10, at
+    least 5 rows per leaf, half of the columns per split, its own early stopping.
+    """
+    points, labels = np.vstack([first, second]), np.repeat([0, 1], [len(first), len(second)])
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
+    areas = []
+    for fit, judge in folds.split(points, labels):
+        model = HistGradientBoostingClassifier(
+            max_iter=50, max_depth=10, min_samples_leaf=5, max_features=0.5, random_state=seed % 2**32
+        )
+        model.fit(points[fit], labels[fit])
+        areas.append(round(float(roc_auc_score(labels[judge], model.predict_proba(points[judge])[:, 1])), 4))
+    return float(np.mean(areas))

@@ -1,0 +1,99 @@
+"""Counts that must be zero, or equal a plan: rows, keys, references, order. [spark]"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
+from synth_spark.histories import Histories, quoted
+
+
+@dataclass(frozen=True)
+class Integrity:
+    """What was written against what was planned."""
+
+    planned_subjects: int
+    planned_events: int
+    subjects: int
+    events: int
+    duplicate_keys: int  # subjects rows beyond the first of their key, null keys included
+    orphans: int  # events whose key is not in subjects
+    order_violations: int  # consecutive stored events of one key whose order value decreases
+
+
+def check_integrity(
+    subjects: DataFrame, events: DataFrame, *, key: str, order_by: str, planned_subjects: int, planned_events: int
+) -> Integrity:
+    """Counts over written synthetic tables, in the source's schema.
+
+    Args:
+        events: as read from storage, not shuffled: its order is judged.
+    """
+    keys = subjects.select(F.col(quoted(key)).alias(SUBJECT_KEY))
+    numbers = keys.agg(F.count("*"), F.countDistinct(SUBJECT_KEY)).first()
+    assert numbers is not None
+    event_keys = events.select(F.col(quoted(key)).alias(SUBJECT_KEY))
+    orphans = event_keys.join(keys.distinct(), SUBJECT_KEY, "left_anti").count()
+    return Integrity(
+        planned_subjects=planned_subjects,
+        planned_events=planned_events,
+        subjects=numbers[0],
+        events=event_keys.count(),
+        duplicate_keys=numbers[0] - numbers[1],
+        orphans=orphans,
+        order_violations=order_violations(events, key=key, order_by=order_by),
+    )
+
+
+def order_violations(events: DataFrame, *, key: str, order_by: str) -> int:
+    """Number of neighbours in storage with the same key and a smaller order value in the second.
+
+    Each task looks at the rows that it reads, in the order in which they are stored.
+    """
+    rows = events.select(F.col(quoted(key)).alias("key"), F.col(quoted(order_by)).alias("order_value"))
+    found = rows.mapInArrow(_count_decreases(), "num bigint").agg(F.sum("num")).first()
+    return int(found[0] or 0) if found else 0
+
+
+def _count_decreases() -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        total, tail = 0, None
+        for batch in batches:
+            table = pa.Table.from_batches([batch])
+            if tail is not None:
+                table = pa.concat_tables([tail, table])
+            keys, order = table["key"].combine_chunks(), table["order_value"].combine_chunks()
+            size = len(table)
+            if size > 1:
+                same = pc.equal(keys.slice(1), keys.slice(0, size - 1))
+                less = pc.less(order.slice(1), order.slice(0, size - 1))
+                total += pc.sum(pc.and_(same, less)).as_py() or 0
+            tail = table.slice(size - 1)
+        yield pa.RecordBatch.from_pydict({"num": pa.array([total], pa.int64())})
+
+    return count
+
+
+def history_digests(histories: Histories) -> DataFrame:
+    """One row per subject: a digest of all its values, key left out, in the order of its history."""
+    values = sorted(name for name in histories.events.columns if name not in (SUBJECT_KEY, EVENT_INDEX))
+    texts = [F.coalesce(F.col(quoted(name)).cast("string"), F.lit("\x00")) for name in values]
+    row = F.struct(F.col(EVENT_INDEX), F.concat_ws("\x1f", *texts).alias("text"))
+    history = histories.events.groupBy(SUBJECT_KEY).agg(F.array_sort(F.collect_list(row))["text"].alias("history"))
+    attributes = sorted(name for name in histories.subjects.columns if name != SUBJECT_KEY)
+    own = F.concat_ws("\x1f", *(F.coalesce(F.col(quoted(name)).cast("string"), F.lit("\x00")) for name in attributes))
+    joined = histories.subjects.withColumn("own", own).select(SUBJECT_KEY, "own").join(history, SUBJECT_KEY, "left")
+    return joined.select(F.sha2(F.concat_ws("\x1e", "own", F.concat_ws("\x1d", "history")), 256).alias("digest"))
+
+
+def identical_share(queries: DataFrame, references: DataFrame) -> float:
+    """Share of query digests that occur among the reference digests."""
+    found = queries.join(references.distinct().withColumn("known", F.lit(1)), "digest", "left")
+    numbers = found.agg(F.count("*"), F.count("known")).first()
+    return float(numbers[1] / numbers[0]) if numbers and numbers[0] else 0.0

@@ -1,0 +1,84 @@
+"""Bounded samples for what needs rows rather than counts, picked by hash. [spark]"""
+
+from __future__ import annotations
+
+import pandas as pd
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from synth_spark.columns import EVENT_INDEX
+from synth_spark.histories import Histories
+from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, Layout
+from synth_spark.qa.pairs import event_rows, subject_rows, uniform
+from synth_spark.qa.subject_points import SubjectFrame
+
+MAX_ROWS = 10_000  # event rows per set for the discriminator
+MAX_SUBJECTS = 10_000  # subjects per set for the distances
+MAX_SUBJECT_EVENTS = 100  # first events of a subject that the distances see
+_ORDER = "__order"
+
+
+def sample_event_rows(
+    sets: tuple[Histories, ...], layout: Layout, *, seed: int, max_rows: int = MAX_ROWS
+) -> list[pd.DataFrame]:
+    """Per set, event rows with columns by id and, for histories, LENGTH_ID; the same number of rows for every set.
+
+    A subject brings at most min(100, 95 % quantile of the first set's lengths) events, picked by hash.
+    """
+    cap = _length_cap(sets[0], layout)
+    tables = [_picked_rows(histories, layout, cap=cap, seed=seed, max_rows=max_rows) for histories in sets]
+    smallest = min(len(table) for table in tables)
+    return [table.head(smallest) for table in tables]
+
+
+def _length_cap(training: Histories, layout: Layout) -> float:
+    if not layout.events:
+        return 1.0
+    lengths = event_rows(training, layout).where(F.col(EVENT_INDEX) == 0)
+    found = lengths.agg(F.percentile(LENGTH_ID, 0.95)).first()
+    return min(float(MAX_SUBJECT_EVENTS), float(found[0])) if found and found[0] is not None else 1.0
+
+
+def _picked_rows(
+    histories: Histories, layout: Layout, *, cap: float, seed: int, max_rows: int
+) -> pd.DataFrame:
+    if not layout.events:
+        return _first_by_hash(subject_rows(histories, layout), [F.col(KEY_TEXT)], seed, max_rows).drop(
+            columns=[KEY_TEXT]
+        )
+    rows = event_rows(histories, layout)
+    inside = Window.partitionBy(KEY_TEXT).orderBy(uniform(seed, "cap", F.col(KEY_TEXT), F.col(EVENT_INDEX)))
+    rows = rows.withColumn("__rank", F.row_number().over(inside)).where(F.col("__rank") <= cap).drop("__rank")
+    found = _first_by_hash(rows, [F.col(KEY_TEXT), F.col(EVENT_INDEX)], seed, max_rows)
+    kept = [column.id for column in layout.events] + ([LENGTH_ID] if layout.sequential else [])
+    return found[kept]
+
+
+def _first_by_hash(rows: DataFrame, identity: list, seed: int, limit: int) -> pd.DataFrame:  # type: ignore[type-arg]
+    ordered = rows.withColumn(_ORDER, uniform(seed, "sample", *identity)).orderBy(_ORDER, *identity).limit(limit)
+    return ordered.toPandas().sort_values(_ORDER, kind="stable").drop(columns=[_ORDER]).reset_index(drop=True)
+
+
+def sample_subjects(
+    histories: Histories, layout: Layout, *, seed: int, max_subjects: int = MAX_SUBJECTS
+) -> SubjectFrame:
+    """At most max_subjects subjects with their attributes and first MAX_SUBJECT_EVENTS events."""
+    picked = (
+        subject_rows(histories, layout)
+        .withColumn(_ORDER, uniform(seed, "subject", F.col(KEY_TEXT)))
+        .orderBy(_ORDER, KEY_TEXT)
+        .limit(max_subjects)
+        .persist()
+    )
+    subjects = picked.toPandas().sort_values([_ORDER, KEY_TEXT], kind="stable").drop(columns=[_ORDER])
+    subjects = subjects.reset_index(drop=True)
+    if not layout.events:
+        picked.unpersist()
+        return SubjectFrame(subjects.assign(**{LENGTH_ID: 1.0}), pd.DataFrame({KEY_TEXT: [], EVENT_INDEX: []}))
+    rows = event_rows(histories, layout).where(F.col(EVENT_INDEX) < MAX_SUBJECT_EVENTS)
+    events = rows.join(F.broadcast(picked.select(KEY_TEXT)), KEY_TEXT, "left_semi").toPandas()
+    picked.unpersist()
+    events = events.sort_values([KEY_TEXT, EVENT_INDEX]).reset_index(drop=True)
+    lengths = events.drop_duplicates(KEY_TEXT).set_index(KEY_TEXT)[LENGTH_ID]
+    subjects[LENGTH_ID] = subjects[KEY_TEXT].map(lengths).fillna(0.0)
+    return SubjectFrame(subjects, events.drop(columns=[LENGTH_ID]))
