@@ -1,4 +1,4 @@
-"""The Delta jars, put once into pyspark's own jars folder. [spark, imported only while installing]
+"""The Delta jars, put once into pyspark's own jars folder. [plain; spark while installing]
 
 Used at set-up: `python -m synth_spark.jars`. Afterwards every JVM that is started from this installation (local
 sessions, standalone masters and workers) has Delta without a network. Which files are missing is told without Spark.

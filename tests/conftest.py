@@ -1,0 +1,54 @@
+"""Fixtures for all tests; neither Spark nor torch is imported until a test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synth_spark.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the working tree."""
+    return ROOT
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace that only this test uses."""
+    return Workspace.at(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One local session of two processors for the whole test process, made on first use."""
+    from synth_spark.session import get_spark
+
+    spark = get_spark(workspace=Workspace.at(tmp_path_factory.mktemp("spark")), cores=2)
+    yield spark
+    spark.stop()
+
+
+@pytest.fixture
+def spark(spark_session: SparkSession) -> Iterator[SparkSession]:
+    """The session, without what the test before left in it: cached tables, temporary views, changed settings."""
+    settings = dict(spark_session.sparkContext.getConf().getAll())
+    yield spark_session
+    spark_session.catalog.clearCache()
+    for table in spark_session.catalog.listTables():
+        if table.isTemporary:
+            spark_session.catalog.dropTempView(table.name)
+    for key in ("spark.sql.session.timeZone", "spark.sql.shuffle.partitions", "spark.sql.ansi.enabled"):
+        if key in settings:
+            spark_session.conf.set(key, settings[key])
+        else:
+            spark_session.conf.unset(key)

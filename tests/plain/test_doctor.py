@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from synth_spark import doctor, jars
+from synth_spark.machine import Java
+from synth_spark.workspace import Workspace
+
+
+def _named(workspace: Workspace, name: str) -> doctor.Finding:
+    return next(finding for finding in doctor.findings(workspace.root) if finding.name == name)
+
+
+def test_it_is_quick_and_leaves_nothing(workspace: Workspace) -> None:
+    start = time.monotonic()
+    found = doctor.findings(workspace.root)
+    assert time.monotonic() - start < 2
+    assert {"Python", "Java", "Delta jars", "memory", "disk", "workspace", "salt"} <= {finding.name for finding in found}
+    assert not workspace.root.exists()
+
+
+def test_every_bad_finding_has_its_fix_and_a_good_one_none(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_java", lambda: None)
+    monkeypatch.setattr(doctor, "missing_jars", lambda: ["delta-spark"])
+    monkeypatch.setattr(doctor, "granted_memory", lambda: 2**30)
+    monkeypatch.setattr(doctor, "NEEDED_DISK", 2**80)
+    found = {finding.name: finding for finding in doctor.findings(workspace.root)}
+    for name in ("Java", "Delta jars", "memory", "disk"):
+        assert not found[name].ok and found[name].fix
+    assert "openjdk-17-jre-headless" in found["Java"].fix
+    assert all(finding.fix == "" for finding in found.values() if finding.ok)
+
+
+def test_an_old_java_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_java", lambda: Java(Path("/opt/java"), 11))
+    assert not _named(workspace, "Java").ok
+    assert "11" in _named(workspace, "Java").detail
+
+
+def test_a_salt_that_others_can_read_is_told(workspace: Workspace) -> None:
+    workspace.salt()
+    assert _named(workspace, "salt").ok
+    workspace.salt_file.chmod(0o644)
+    assert not _named(workspace, "salt").ok
+    assert "chmod 600" in _named(workspace, "salt").fix
+
+
+def test_a_workspace_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert not _named(Workspace.at(file), "workspace").ok
+
+
+def test_a_version_other_than_the_pin_is_told(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    pins = ["numpy==1.0", "no-such-package-here==1", "pytest==0.1 ; extra == 'dev'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: pins)
+    found = {finding.name: finding for finding in doctor.findings(workspace.root)}
+    assert not found["numpy"].ok and "pinned ==1.0" in found["numpy"].detail
+    assert "not installed" in found["no-such-package-here"].detail
+    assert "pytest" not in found
+
+
+@pytest.mark.parametrize(
+    ("delta", "files"),
+    [
+        ("4.0.1", ["delta-spark_2.13-4.0.1.jar", "delta-storage-4.0.1.jar", "antlr4-runtime-4.13.1.jar"]),
+        ("3.3.2", ["delta-spark_2.12-3.3.2.jar", "delta-storage-3.3.2.jar", "antlr4-runtime-4.9.3.jar"]),
+        ("4.2.0", ["delta-spark_4.1_2.13-4.2.0.jar", "delta-storage-4.2.0.jar", "antlr4-runtime-4.13.1.jar"]),
+    ],
+)
+def test_jars_are_recognised(delta: str, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "jars_folder", lambda: tmp_path)
+    monkeypatch.setattr("importlib.metadata.version", lambda _: delta)
+    assert jars.missing_jars() == ["delta-spark", "delta-storage", "antlr4-runtime"]
+    for file in files:
+        (tmp_path / file).touch()
+    assert jars.missing_jars() == []
+    (tmp_path / files[0]).rename(tmp_path / files[0].replace(delta, "1.0"))
+    assert jars.missing_jars() == ["delta-spark"]

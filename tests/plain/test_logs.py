@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from synth_spark.logs import configure, stage_logger
+
+
+def _lines(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_line_has_run_id_and_stage(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "log.jsonl"
+    with configure("r1", file):
+        stage_logger("encode").info("fitted %d fields", 3, extra={"fields": 3, "place": Path("x")})
+        stage_logger("train").debug("not kept")
+    (line,) = _lines(file)
+    assert line.pop("time")
+    assert line == {
+        "level": "INFO", "run_id": "r1", "stage": "encode", "message": "fitted 3 fields", "fields": 3, "place": "x",
+    }  # fmt: skip
+
+
+def test_lines_are_appended_and_tracebacks_kept(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    for number in range(2):
+        with configure("r1", file, console=False):
+            try:
+                raise ValueError(f"number {number}\nsecond line")
+            except ValueError:
+                stage_logger("qa").exception("failed")
+    assert ["number" in str(line["traceback"]) for line in _lines(file)] == [True, True]
+
+
+def test_extra_cannot_overwrite_what_every_line_has(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    with configure("r1", file):
+        stage_logger("qa").info("x", extra={"run_id": "other", "stage": "other", "level": "other"})
+    assert [_lines(file)[0][key] for key in ("run_id", "stage", "level")] == ["r1", "qa", "INFO"]
+
+
+def test_only_warnings_reach_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with configure("r1", tmp_path / "log.jsonl"):
+        stage_logger("qa").info("quiet")
+        stage_logger("qa").warning("loud")
+    assert capsys.readouterr().err == "WARNING: loud\n"
+
+
+def test_it_leaves_logging_as_it_was(tmp_path: Path) -> None:
+    logger = logging.getLogger("synth_spark")
+    before = (logger.level, logger.propagate, list(logger.handlers))
+    with pytest.raises(RuntimeError), configure("r1", tmp_path / "log.jsonl"):
+        raise RuntimeError
+    assert (logger.level, logger.propagate, list(logger.handlers)) == before
