@@ -1,0 +1,126 @@
+"""Where bins begin and end: weighted quantiles moved to round numbers, every bin with enough subjects. [plain]"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+from synth_spark.codecs.rounding import roundest
+
+SUBJECT_WEIGHT = 2**20  # what one subject weighs in all statistics together
+MAX_ATOMS = 100
+ATOM_SHARE = 1000  # an atom holds at least one part in so many of the weight
+MAX_BINS = 128
+SUBJECTS_PER_BIN = 32  # on average
+MIN_SUBJECTS = 20  # below this the rest of a column is not resolved at all
+SIGNIFICANT_DIGITS = 4
+LINEAR_CELLS = 100_000
+
+Cells = Sequence[tuple[int, int]]
+
+
+def linear_width(low: int, high: int) -> int:
+    """Cell width, a power of ten, that divides [low, high] into at most LINEAR_CELLS cells."""
+    width = 1
+    while (high - low) // width > LINEAR_CELLS:
+        width *= 10
+    return width
+
+
+def bins(
+    cells: Cells,
+    atoms: dict[int, int],
+    low: int | None,
+    high: int | None,
+    *,
+    threshold: int,
+    steps: Sequence[int],
+) -> list[tuple[int, int]]:
+    """Bins [low, high) for the weight that the atoms leave over; none if too few subjects hold it.
+
+    Args:
+        cells: (first unit, weight), ascending, all values.
+        atoms: unit -> weight, part of the cells' weight.
+        low, high: the kept range, as observed; the bins' ends are rounded inward.
+        threshold: subjects per bin.
+        steps: round numbers, descending.
+    """
+    rest = _without(cells, atoms)
+    total = sum(weight for _, weight in rest)
+    if low is None or high is None or low > high or total < MIN_SUBJECTS * SUBJECT_WEIGHT:
+        return []
+    starts = [start for start, _ in rest]
+    before = [0, *accumulate(weight for _, weight in rest)]
+    margin = threshold * SUBJECT_WEIGHT
+    first, last = _kept_range(starts, before, low, high, margin, steps)
+    number = max(1, min(MAX_BINS, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
+    found = {first, last}
+    for target, slack in _targets(total, number):
+        lower, upper, near = _window(starts, before, target, slack)
+        edge = roundest(lower, upper, steps, near=near)
+        if first < edge < last:
+            found.add(edge)
+    return _merge(sorted(found), starts, before, margin)
+
+
+def without_empty(found: list[tuple[int, int]], atoms: Sequence[int]) -> list[tuple[int, int]]:
+    """The bins that hold at least one unit that is no atom; what an empty one covers, its atoms cover."""
+    return [
+        (low, high) for low, high in found if high - low > bisect_left(atoms, high) - bisect_left(atoms, low)
+    ]
+
+
+def _without(cells: Cells, atoms: dict[int, int]) -> list[tuple[int, int]]:
+    weights = dict(cells)
+    starts = [start for start, _ in cells]
+    for unit, weight in atoms.items():
+        weights[starts[max(bisect_right(starts, unit) - 1, 0)]] -= weight
+    return [(start, weights[start]) for start in starts if weights[start] > 0]
+
+
+def _kept_range(
+    starts: list[int], before: list[int], low: int, high: int, margin: int, steps: Sequence[int]
+) -> tuple[int, int]:
+    """Round numbers inside [low, high + 1], each at most `margin` of weight away from its end."""
+    inward = starts[min(max(bisect_right(before, before[bisect_left(starts, low)] + margin) - 1, 0), len(starts) - 1)]
+    first = roundest(low, max(low, min(inward, high)), steps, near=low)
+    position = bisect_right(starts, high)
+    outward = starts[min(max(bisect_left(before, before[position] - margin), 0), len(starts) - 1)]
+    last = roundest(max(first + 1, min(outward, high)), max(first + 1, high + 1), steps, near=high + 1)
+    return first, last
+
+
+def _targets(total: int, number: int) -> list[tuple[int, int]]:
+    """(weight below the edge, slack on either side): equal bins, the outermost halved again while subjects suffice."""
+    share = total // number
+    found = [(total * i // number, share // 4) for i in range(1, number)]
+    tail = share // 2
+    while tail >= SUBJECTS_PER_BIN * SUBJECT_WEIGHT:
+        found += [(tail, tail // 4), (total - tail, tail // 4)]
+        tail //= 2
+    return found
+
+
+def _window(starts: list[int], before: list[int], target: int, slack: int) -> tuple[int, int, int]:
+    """Units between which an edge has `target` of the weight below it, give or take `slack`; and the best unit."""
+    last = len(starts) - 1
+    nearest = min(max(bisect_left(before, target), 0), last)
+    lower = min(bisect_left(before, target - slack), last)
+    upper = min(bisect_right(before, target + slack) - 1, last)
+    if lower > upper:  # one cell holds more than the slack: its own border
+        return starts[nearest], starts[nearest], starts[nearest]
+    return starts[lower], starts[upper], starts[min(max(nearest, lower), upper)]
+
+
+def _merge(found: list[int], starts: list[int], before: list[int], margin: int) -> list[tuple[int, int]]:
+    """Bins of at least `margin` weight each; what lies outside belongs to the outermost ones."""
+    merged: list[int] = [found[0]]
+    total, reached = before[-1], 0
+    for edge in found[1:-1]:
+        below = before[bisect_left(starts, edge)]
+        if below - reached >= margin and total - below >= margin:
+            merged.append(edge)
+            reached = below
+    merged.append(found[-1])
+    return list(zip(merged[:-1], merged[1:], strict=True))

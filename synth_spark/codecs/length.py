@@ -1,0 +1,94 @@
+"""The number of events of a subject as one code: single lengths where enough subjects share one, ranges elsewhere. [plain]"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from synth_spark.codebook import FieldSpec
+from synth_spark.codecs import sql
+from synth_spark.codecs.rounding import roundest
+
+NAME = "length"
+MAX_CODES = 250
+
+
+def fit(counts: Sequence[tuple[int, int]], longest: int | None, *, threshold: int) -> FieldSpec:
+    """The length field.
+
+    Args:
+        counts: (length, subjects), ascending; long ones may be grouped into cells by their first length.
+        longest: length of the k-th longest subject; None if there are fewer.
+        threshold: subjects that every code must have.
+    """
+    known = dict(counts)
+    limit = longest if longest is not None else 0
+    if known.get(limit, 0) < threshold and limit > 1:
+        limit = roundest(max(1, limit * 9 // 10), limit, near=limit)
+    kept = [(length, subjects) for length, subjects in counts if length <= limit]
+    single = sorted(length for length, subjects in sorted(kept, key=lambda item: -item[1]) if subjects >= threshold)
+    ranges = _ranges(kept, set(single), limit, threshold)
+    if not ranges:
+        ranges = [(0, 0)] if known.get(0) and len(known) == 1 else [(1, 1)]
+    while len(ranges) > MAX_CODES:  # keep the short ones exact, pair up the long ones
+        tail = ranges[MAX_CODES // 2 :]
+        pairs = [(tail[i][0], tail[min(i + 1, len(tail) - 1)][1]) for i in range(0, len(tail), 2)]
+        ranges = ranges[: MAX_CODES // 2] + pairs
+    params = {"lows": [low for low, _ in ranges], "highs": [high for _, high in ranges]}
+    return FieldSpec(NAME, "length", "int", (len(ranges),), params)
+
+
+def longest_kept(spec: FieldSpec) -> int:
+    """Events beyond this position are cut."""
+    return int(spec.params["highs"][-1])
+
+
+def encode(spec: FieldSpec, column_sql: str) -> list[str]:
+    """The code of the range that a length lies in, or of the next shorter one."""
+    codes = list(range(len(spec.params["lows"])))
+    return [f"CAST({sql.bind('x', f'CAST({column_sql} AS BIGINT)', sql.search('x', spec.params['lows'][1:], codes))} AS SMALLINT)"]
+
+
+def kept_sql(spec: FieldSpec, column_sql: str) -> str:
+    """BIGINT expression: the length that remains, at most the end of the range that encode chose."""
+    code = encode(spec, column_sql)[0]
+    return f"least(CAST({column_sql} AS BIGINT), {sql.entry(sql.bigints(spec.params['highs']), code)})"
+
+
+def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
+    """A uniform draw over the range; the sampler has drawn the count already, so decoding tables does not need it."""
+    lows, highs = spec.params["lows"], spec.params["highs"]
+    sizes = sql.bigints([high - low + 1 for low, high in zip(lows, highs, strict=True)])
+    low = sql.entry(sql.bigints(lows), code_sqls[0])
+    return f"CAST({low} + pmod({draw_sql(0)}, {sql.entry(sizes, code_sqls[0])}) AS INT)"
+
+
+def _ranges(
+    kept: Sequence[tuple[int, int]], single: set[int], limit: int, threshold: int
+) -> list[tuple[int, int]]:
+    """Ranges that each hold at least `threshold` subjects, ending at single lengths or at round numbers."""
+    found: list[tuple[int, int]] = []
+    held, low = 0, None
+    end = limit + 1
+    lengths = [length for length, _ in kept]
+    for i, (length, subjects) in enumerate(kept):
+        if length in single:
+            found.append((length, length))
+            held, low = 0, None
+            continue
+        if found and length <= found[-1][1]:
+            continue  # the range before was extended to a round number beyond this length
+        low = low if low is not None else (found[-1][1] + 1 if found else max(1, length // 2))
+        held += subjects
+        if held >= threshold:
+            following = next((other for other in lengths[i + 1 :] if other in single), end)
+            reach = min(following - 1, length + max(1, (length - low) // 2), limit)
+            found.append((low, max(length, _round_end(length, reach, following))))
+            held, low = 0, None
+    return found
+
+
+def _round_end(length: int, reach: int, following: int) -> int:
+    """Last length of a range: just before a round number, or just before a single length."""
+    if reach >= following - 1:
+        return following - 1
+    return max(length, roundest(length + 1, reach + 1) - 1)

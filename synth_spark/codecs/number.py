@@ -1,0 +1,190 @@
+"""Numbers, dates and times as codes: frequent exact values (atoms), and bins for the rest. [plain]
+
+Code order: missing (if any value is missing), atoms, bins. The atoms and bins tile the whole line, so every value
+has a code; a bin never contains an atom, so decoding a bin never produces one. With two levels a second code says
+in which equal slice of its bin a value lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from synth_spark.codebook import FieldSpec
+from synth_spark.codecs import edges, sql, units
+
+MAX_SLICES = 256
+
+
+@dataclass(frozen=True)
+class NumberSummary:
+    """All that fitting needs to know of a column; its size is bounded by the number format, not by the data.
+
+    Weights are subject weights: each subject spreads SUBJECT_WEIGHT evenly over its values.
+    """
+
+    missing: bool  # whether any value is missing
+    low: int | None  # smallest unit kept: that of the k-th most extreme subject; None if there are fewer than k
+    high: int | None  # largest unit kept
+    atoms: tuple[tuple[int, int], ...]  # (unit, weight) of the values frequent enough, heaviest first
+    cells: tuple[tuple[int, int], ...]  # (first unit, weight) of order-preserving cells over all values, ascending
+
+
+def fit(
+    name: str,
+    source_type: str,
+    unit: dict[str, Any],
+    summary: NumberSummary,
+    *,
+    threshold: int,
+    steps: tuple[int, ...],
+    levels: int = 1,
+    always: tuple[int, ...] = (),
+) -> FieldSpec:
+    """The field's specification.
+
+    Args:
+        threshold: subjects that every atom and bin must have.
+        steps: round numbers of the unit, see rounding.
+        levels: 2 adds the slice inside the bin as a second sub-column.
+        always: units that are atoms whatever their support (constants of the format, never data).
+    """
+    atoms = [unit_ for unit_, _ in summary.atoms]
+    atoms += [unit_ for unit_ in always if unit_ not in atoms]
+    bins = edges.bins(summary.cells, dict(summary.atoms), summary.low, summary.high, threshold=threshold, steps=steps)
+    bins = edges.without_empty(bins, sorted(atoms))
+    if not atoms and not bins and not summary.missing:
+        bins = [(0, 1)]  # too few subjects to tell anything: a constant
+    params: dict[str, Any] = {
+        "unit": unit,
+        "missing": summary.missing,
+        "atoms": atoms,
+        "lows": [low for low, _ in bins],
+        "highs": [high for _, high in bins],
+    }
+    codes = summary.missing + len(atoms) + len(bins)
+    cardinalities = [codes]
+    if levels == 2:
+        params["slices"] = [-(-(high - low) // _slice_width(low, high)) for low, high in bins]
+        cardinalities.append(max(params["slices"], default=1))
+    return FieldSpec(name, "number", source_type, tuple(cardinalities), params)
+
+
+def segments(spec: FieldSpec) -> tuple[list[int], list[int]]:
+    """The line as (starts, codes): segment i holds units starts[i-1] <= x < starts[i] and has codes[i]."""
+    params = spec.params
+    first_bin = params["missing"] + len(params["atoms"])
+    pieces = [(unit, unit + 1, params["missing"] + i) for i, unit in enumerate(params["atoms"])]
+    for i, (low, high) in enumerate(zip(params["lows"], params["highs"], strict=True)):
+        inside = [unit for unit in sorted(params["atoms"]) if low <= unit < high]
+        borders = [low, *(border for unit in inside for border in (unit, unit + 1)), high]
+        gaps = zip(borders[::2], borders[1::2], strict=True)
+        pieces += [(start, end, first_bin + i) for start, end in gaps if start < end]
+    pieces.sort()
+    if not pieces:
+        return [], [0]
+    starts, codes = [], [pieces[0][2]]
+    for before, after in pairwise(pieces):
+        # a gap between pieces holds values that nothing kept covers: each goes to the nearer side
+        starts.append((before[1] + after[0]) // 2)
+        codes.append(after[2])
+    return starts, codes
+
+
+def encode(spec: FieldSpec, column_sql: str) -> list[str]:
+    """One SMALLINT expression per sub-column."""
+    return encode_units(spec, units.to_units(spec.source_type, spec.params["unit"], column_sql))
+
+
+def encode_units(spec: FieldSpec, value: str) -> list[str]:
+    """As encode, for a BIGINT expression that is in units already."""
+    params = spec.params
+    code = _code_sql(spec, "x")
+    first = f"CAST({sql.bind('x', value, code)} AS SMALLINT)"
+    if "slices" not in params:
+        return [first]
+    bounds = [(0, 1)] * (spec.cardinalities[0] - len(params["lows"]))
+    bounds += list(zip(params["lows"], params["highs"], strict=True))
+    lows, lasts = sql.bigints([low for low, _ in bounds]), sql.bigints([high - 1 for _, high in bounds])
+    widths = sql.bigints([_slice_width(low, high) for low, high in bounds])
+    inside = f"least(greatest(coalesce(x, 0L), {sql.entry(lows, 'c')}), {sql.entry(lasts, 'c')}) - {sql.entry(lows, 'c')}"
+    # atoms and missing values have one slice only: their bounds are a single unit
+    slice_ = sql.bind("x", value, sql.bind("c", code, f"({inside}) div {sql.entry(widths, 'c')}"))
+    return [first, f"CAST({slice_} AS SMALLINT)"]
+
+
+def decode_units(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
+    """BIGINT expression: a uniform draw over the units that a code stands for, null for missing."""
+    params, code = spec.params, code_sqls[0]
+    bins = list(zip(params["lows"], params["highs"], strict=True))
+    bounds: list[tuple[int | None, int]] = [(None, 1)] * int(params["missing"])
+    bounds += [(unit, unit + 1) for unit in params["atoms"]]
+    bounds += bins
+    skips = [[]] * (len(bounds) - len(bins)) + [_inside(params["atoms"], low, high) for low, high in bins]
+    if "slices" in params:
+        return _decode_slice(bounds, skips, code, code_sqls[1], draw_sql(0))
+    counts = [1 if low is None else high - low - len(skip) for (low, high), skip in zip(bounds, skips, strict=True)]
+    low_sql = sql.entry(sql.bigints([low for low, _ in bounds]), code)
+    unit = f"{low_sql} + pmod({draw_sql(0)}, {sql.entry(sql.bigints(counts), code)})"
+    return _skip(unit, sql.entry(sql.bigint_lists(skips), code)) if any(skips) else unit
+
+
+def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
+    """Expression of the source's type."""
+    value = decode_units(spec, code_sqls, draw_sql)
+    return sql.bind("v", value, units.from_units(spec.source_type, spec.params["unit"], "v"))
+
+
+def _code_sql(spec: FieldSpec, name: str) -> str:
+    starts, codes = segments(spec)
+    # without a missing code (a null that fitting never saw) or without any value, code 0 stands in
+    return f"IF({name} IS NULL, 0, {sql.search(name, starts, codes)})"
+
+
+def _inside(atoms: list[int], low: int, high: int) -> list[int]:
+    return [unit for unit in sorted(atoms) if low <= unit < high]
+
+
+def _slice_width(low: int, high: int) -> int:
+    return max(1, -(-(high - low) // MAX_SLICES))
+
+
+def _skip(unit_sql: str, skips_sql: str) -> str:
+    """Step over the atoms of a bin, in ascending order: the draw counts only units that are none."""
+    return f"aggregate({skips_sql}, {unit_sql}, (acc, a) -> IF(acc >= a, acc + 1L, acc))"
+
+
+def _decode_slice(
+    bounds: list[tuple[int | None, int]], skips: list[list[int]], code: str, slice_code: str, draw: str
+) -> str:
+    """A slice that the model chose but that does not exist, or that holds atoms only, is moved to one that does."""
+    known = [(0, 1) if low is None else (low, high) for low, high in bounds]
+    widths = [_slice_width(low, high) for low, high in known]
+    free = [
+        _free_slices(low, high, width, skip) for (low, high), width, skip in zip(known, widths, skips, strict=True)
+    ]
+    counts = [number for number, _ in free]
+    jumps = [jump for _, jump in free]
+    slice_ = f"pmod(CAST({slice_code} AS BIGINT), {sql.entry(sql.bigints(counts), code)})"
+    if any(jumps):
+        slice_ = _skip(slice_, sql.entry(sql.bigint_lists(jumps), code))
+    start = f"{sql.entry(sql.bigints([low for low, _ in bounds]), code)} + s * {sql.entry(sql.bigints(widths), code)}"
+    end = f"least({start} + {sql.entry(sql.bigints(widths), code)}, {sql.entry(sql.bigints([h for _, h in known]), code)})"
+    if not any(skips):
+        return sql.bind("s", slice_, f"{start} + pmod({draw}, {end} - ({start}))")
+    atoms = f"filter({sql.entry(sql.bigint_lists(skips), code)}, a -> a >= {start} AND a < {end})"
+    count = f"({end} - ({start}) - CAST(size(k) AS BIGINT))"
+    unit = _skip(f"{start} + pmod({draw}, {count})", "k")
+    return sql.bind("s", slice_, sql.bind("k", atoms, unit))
+
+
+def _free_slices(low: int, high: int, width: int, atoms: list[int]) -> tuple[int, list[int]]:
+    """How many slices hold a unit that is no atom, and which hold none (ascending)."""
+    number = -(-(high - low) // width)
+    held: dict[int, int] = {}
+    for unit in atoms:
+        held[(unit - low) // width] = held.get((unit - low) // width, 0) + 1
+    full = [s for s, atoms_held in sorted(held.items()) if atoms_held == min(width, high - low - s * width)]
+    return number - len(full), full

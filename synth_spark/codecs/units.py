@@ -1,0 +1,133 @@
+"""Fixed point: every number, date and time is a whole number of units while it is encoded. [plain]
+
+`unit` is a field's entry in its params: {"scale": digits after the point} for decimals and floating point numbers
+(negative for very large ones), {"micros": microseconds per unit} for timestamps, {} for integers and dates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
+FLOATS = ("float", "double")
+TIMESTAMPS = ("timestamp", "timestamp_ntz")
+RESOLUTIONS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  # microseconds, coarse to fine
+
+FLOAT_LIMIT = 2**53  # units of floating point columns stay below: the quotient is then the nearest double
+LONG_LIMIT = 2**62  # units of all else stay below: sums of two never overflow
+MAX_FLOAT_SCALE = 22  # 10**22 is the last power of ten that a double holds exactly
+MAX_DECIMAL_SCALE = 16  # products stay inside DECIMAL(38)
+
+
+def is_number(source_type: str) -> bool:
+    """Whether the number family can hold the type."""
+    return source_type in (*INTEGERS, *FLOATS, *TIMESTAMPS, "date") or source_type.startswith("decimal(")
+
+
+def decimal_shape(source_type: str) -> tuple[int, int]:
+    """Precision and scale of 'decimal(p,s)'."""
+    precision, scale = source_type[len("decimal(") : -1].split(",")
+    return int(precision), int(scale)
+
+
+def to_units(source_type: str, unit: dict[str, Any], column_sql: str) -> str:
+    """BIGINT expression: the value in units, rounded; values beyond the limits come out at the limits."""
+    if source_type in INTEGERS:
+        return f"CAST({column_sql} AS BIGINT)"
+    if source_type == "date":
+        return f"CAST(unix_date({column_sql}) AS BIGINT)"
+    if source_type in TIMESTAMPS:
+        micros = f"unix_micros(CAST({column_sql} AS TIMESTAMP))"
+        return f"(({micros} - pmod({micros}, {unit['micros']}L)) div {unit['micros']}L)"
+    scale = int(unit["scale"])
+    if source_type in FLOATS:
+        limit = float(_limit(source_type, scale)) / 10.0**scale if scale >= 0 else FLOAT_LIMIT / 8 * 10.0**-scale
+        bounded = f"least(greatest(CAST({column_sql} AS DOUBLE), {_double(-limit)}), {_double(limit)})"
+        scaled = f"{bounded} * {_double(10.0**scale)}" if scale >= 0 else f"{bounded} / {_double(10.0**-scale)}"
+        return f"CAST(rint({scaled}) AS BIGINT)"
+    precision, source_scale = decimal_shape(source_type)
+    limit_text = f"CAST('{LONG_LIMIT // 10**scale}' AS DECIMAL(38,{source_scale}))"
+    if 10 ** (precision - source_scale) <= LONG_LIMIT // 10**scale:
+        bounded = column_sql
+    else:
+        bounded = f"least(greatest({column_sql}, -{limit_text}), {limit_text})"
+    return f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * CAST('{10**scale}' AS DECIMAL({scale + 1},0)) AS BIGINT)"
+
+
+def from_units(source_type: str, unit: dict[str, Any], units_sql: str) -> str:
+    """Expression of the source's own type: the exact inverse of to_units for every value that units can hold."""
+    if source_type in INTEGERS:
+        return f"CAST({units_sql} AS {source_type.upper()})"
+    if source_type == "date":
+        return f"date_from_unix_date(CAST({units_sql} AS INT))"
+    if source_type in TIMESTAMPS:
+        return f"CAST(timestamp_micros(({units_sql}) * {unit['micros']}L) AS {source_type.upper()})"
+    scale = int(unit["scale"])
+    if source_type in FLOATS:
+        exact = f"CAST({units_sql} AS DOUBLE)"
+        value = f"{exact} / {_double(10.0**scale)}" if scale >= 0 else f"{exact} * {_double(10.0**-scale)}"
+        return f"CAST({value} AS {source_type.upper()})"
+    one = f"CAST('{1 / 10**scale:.{scale}f}' AS DECIMAL({scale + 1},{scale}))"
+    return f"CAST(CAST({units_sql} AS DECIMAL(19,0)) * {one} AS {source_type.upper()})"
+
+
+def precision_sql(source_type: str, column_sql: str) -> str:
+    """INT expression: the fewest digits after the point (0-9, 10: more) that hold the value exactly.
+
+    For timestamps: the index in RESOLUTIONS of the coarsest unit that does.
+    """
+    if source_type in TIMESTAMPS:
+        micros = f"unix_micros(CAST({column_sql} AS TIMESTAMP))"
+        branches = [f"WHEN pmod({micros}, {step}L) = 0 THEN {i}" for i, step in enumerate(RESOLUTIONS)]
+    elif source_type in FLOATS:
+        value = f"CAST({column_sql} AS DOUBLE)"
+        kind = source_type.upper()
+        branches = [
+            f"WHEN CAST(rint({value} * {_double(10.0**d)}) / {_double(10.0**d)} AS {kind}) = {column_sql} THEN {d}"
+            for d in range(10)
+        ]
+    else:
+        branches = [f"WHEN round({column_sql}, {d}) = {column_sql} THEN {d}" for d in range(10)]
+    return "CASE " + " ".join(branches) + " ELSE 10 END"
+
+
+def choose_unit(source_type: str, shares: dict[int, int], largest: float) -> dict[str, int]:
+    """The unit of a field from its precision histogram.
+
+    Args:
+        shares: outcome of precision_sql -> subject weight.
+        largest: largest absolute value inside the kept range.
+    """
+    if source_type in INTEGERS or source_type == "date":
+        return {}
+    wanted = _sufficient(shares)
+    if source_type in TIMESTAMPS:
+        return {"micros": RESOLUTIONS[min(wanted, len(RESOLUTIONS) - 1)]}
+    if source_type in FLOATS:
+        most = MAX_FLOAT_SCALE
+        while most > -300 and not largest * 10.0**most < _limit(source_type, most):
+            most -= 1
+        return {"scale": min(most, wanted if wanted < 10 else MAX_FLOAT_SCALE)}
+    most = min(MAX_DECIMAL_SCALE, decimal_shape(source_type)[1])
+    while most > 0 and not largest * 10.0**most < LONG_LIMIT / 4:
+        most -= 1
+    return {"scale": min(most, wanted if wanted < 10 else most)}
+
+
+def _sufficient(shares: dict[int, int]) -> int:
+    """The smallest outcome that, with all smaller ones, holds 99.5 % of the weight."""
+    total, running = sum(shares.values()), 0
+    for outcome in sorted(shares):
+        running += shares[outcome]
+        if running * 1000 >= total * 995:
+            return outcome
+    return 0
+
+
+def _limit(source_type: str, scale: int) -> int:
+    # scaling by a power of ten that a double cannot hold costs three bits
+    return FLOAT_LIMIT if scale >= 0 else FLOAT_LIMIT // 8
+
+
+def _double(value: float) -> str:
+    return f"{value!r}D"

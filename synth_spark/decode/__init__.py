@@ -1,0 +1,1 @@
+"""Sequences -> tables in the source's schema: the mirror of encode. [spark]"""

@@ -1,0 +1,1 @@
+"""Histories -> codebook, sequences and manifest: the first stage of the line. [spark]"""

@@ -1,0 +1,1 @@
+"""Source tables -> checked histories, and the split of their subjects. [spark]"""
