@@ -1,8 +1,8 @@
 """A trained model as a folder: weights (safetensors), configuration and codebook (JSON). No pickle. [torch]
 
-    model.json           format, network config, fingerprint, digests, training facts
-    weights.safetensors  float32
-    codebook.json        the codebook that gives the codes a meaning
+model.json           format, network config, fingerprint, digests, training facts
+weights.safetensors  float32
+codebook.json        the codebook that gives the codes a meaning
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from torch import Tensor
 
 from synth_spark.codebook import Codebook
 from synth_spark.errors import ContractError
+from synth_spark.model.facts import CODEBOOK_FILE, FORMAT, MODEL_FILE, WEIGHTS_FILE, read_facts
 from synth_spark.model.network import ModelConfig, SequenceModel
-
-FORMAT = 1
-_WEIGHTS, _MODEL, _CODEBOOK = "weights.safetensors", "model.json", "codebook.json"
 
 
 @dataclass(frozen=True)
@@ -41,16 +39,16 @@ def save_checkpoint(folder: Path, model: SequenceModel, codebook_file: Path, fac
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / _WEIGHTS)
-    shutil.copyfile(codebook_file, temporary / _CODEBOOK)
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / WEIGHTS_FILE)
+    shutil.copyfile(codebook_file, temporary / CODEBOOK_FILE)
     document = {
         "format": FORMAT,
         "config": model.config.to_document(),
         "codebook_fingerprint": Codebook.load(codebook_file).fingerprint,
-        "weights_sha256": file_digest(temporary / _WEIGHTS),
+        "weights_sha256": file_digest(temporary / WEIGHTS_FILE),
         "facts": facts,
     }
-    (temporary / _MODEL).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+    (temporary / MODEL_FILE).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
     previous = folder.with_name(folder.name + ".old")
     shutil.rmtree(previous, ignore_errors=True)
     if folder.exists():
@@ -65,19 +63,19 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         ContractError: missing, truncated, altered, of another format, or weights that do not fit the config.
     """
+    document = read_facts(folder)
+    codebook = Codebook.load(folder / CODEBOOK_FILE)
     try:
-        document = json.loads((folder / _MODEL).read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
-        if file_digest(folder / _WEIGHTS) != document["weights_sha256"]:
-            raise ValueError(f"{_WEIGHTS} does not match its digest")
-        codebook = Codebook.load(folder / _CODEBOOK)
+        if file_digest(folder / WEIGHTS_FILE) != document["weights_sha256"]:
+            raise ValueError(f"{WEIGHTS_FILE} does not match its digest")
         if codebook.fingerprint != document["codebook_fingerprint"]:
-            raise ValueError(f"{_CODEBOOK} has fingerprint {codebook.fingerprint}, the model {document['codebook_fingerprint']}")
+            raise ValueError(
+                f"{CODEBOOK_FILE} has fingerprint {codebook.fingerprint}, the model {document['codebook_fingerprint']}"
+            )
         model = SequenceModel(ModelConfig.from_document(document["config"]))
-        model.load_state_dict(load_file(folder / _WEIGHTS))
-    except FileNotFoundError as error:
-        raise ContractError(f"checkpoint {folder}: {error.filename} is missing; run the train stage") from None
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    except FileNotFoundError:
+        raise ContractError(f"checkpoint {folder}: {WEIGHTS_FILE} is missing; run the train stage again") from None
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ContractError(f"checkpoint {folder}: damaged or foreign ({error}); run the train stage again") from None
     return Checkpoint(model.eval(), codebook, document["facts"])

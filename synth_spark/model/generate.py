@@ -9,6 +9,7 @@ Shapes: N subjects still active at a step, E event and S static sub-columns, H h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth_spark.model.keyed_random import uniforms
-from synth_spark.model.network import ColumnHeads, SequenceModel
+from synth_spark.model.network import CodeEmbedding, ColumnHeads, SequenceModel
 
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls, bounded memory
 
@@ -33,6 +34,7 @@ class SampledChunk:
 
     @property
     def events_offset(self) -> NDArray[np.int64]:
+        """First row of each subject's events, and the end of the last: (subjects + 1,)."""
         return np.concatenate([[0], np.cumsum(self.num_events)])
 
 
@@ -58,9 +60,10 @@ class Generator:
             [width, event_width, event_width, static_width, context.shape[0] - width - 2 * event_width - static_width]
         )
         self.context_bias = heads.context.bias
-        self.recurrent = model.history.weight_hh_l0.t().contiguous()
-        self.recurrent_bias = model.history.bias_ih_l0 + model.history.bias_hh_l0
-        into_history = model.history.weight_ih_l0.t()
+        history = dict(model.history.named_parameters())
+        self.recurrent = history["weight_hh_l0"].t().contiguous()
+        self.recurrent_bias = history["bias_ih_l0"] + history["bias_hh_l0"]
+        into_history = history["weight_ih_l0"].t()
         self.past = torch.cat([into_history, from_previous, from_mean], dim=1)
         self.past_tables = _row_tables(model.event_embedding, self.past)
         self.event_within = _row_tables(model.event_embedding, heads.within * heads.mask)
@@ -119,7 +122,7 @@ class Generator:
 
     def _draws(
         self, seed: int, subjects: NDArray[np.int64], active: NDArray[np.int64], first: int, num_steps: int
-    ):  # type: ignore[no-untyped-def]
+    ) -> Iterator[Tensor]:
         """Iterator over uniform_NE of the next steps; step numbers in the key start at 1, 0 is the static part."""
         steps = range(first, min(first + _STEPS_PER_DRAW, num_steps))
         counts = active[steps.start : steps.stop]
@@ -186,7 +189,7 @@ class _Heads:
         self.hidden = heads.hidden
         self.blocks = [weight.contiguous() for weight in heads.block_weight.unbind(0)]
         self.block_biases = list(heads.block_bias.squeeze(1).unbind(0))
-        self.outputs = [(output.weight.t().contiguous(), output.bias) for output in heads.outputs]
+        self.outputs = [(output.weight.t().contiguous(), output.bias) for output in heads.output_layers]
 
     def draw(self, first: Tensor, draws: Tensor, within: list[Tensor], codes: Tensor) -> None:
         """Fill codes_NC; first_N(C*H) holds the context's part and is consumed."""
@@ -210,10 +213,10 @@ def inverse_cdf(logits: Tensor, draws: Tensor) -> Tensor:
     return found[:, 0].clamp_(max=logits.shape[1] - 1)
 
 
-def _row_tables(embedding: torch.nn.Module, weight: Tensor) -> list[Tensor]:
+def _row_tables(embedding: CodeEmbedding, weight: Tensor) -> list[Tensor]:
     """For each sub-column, what every code adds through a linear map of the joined embeddings."""
     tables, start = [], 0
-    for table in embedding.tables:
+    for table in embedding.layers:
         width = table.weight.shape[1]
         tables.append((table.weight @ weight[start : start + width]).contiguous())
         start += width

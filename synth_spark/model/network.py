@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,12 +40,15 @@ class ModelConfig:
     dropout: float = 0.05
 
     def to_document(self) -> dict[str, Any]:
+        """JSON values."""
         return asdict(self)
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> ModelConfig:
+        """The inverse of to_document."""
         tuples = ("static_cardinalities", "event_cardinalities", "length_lows", "length_highs")
-        return cls(**{key: tuple(value) if key in tuples else value for key, value in document.items()})
+        values: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in document.items()}
+        return cls(**values)
 
 
 def embedding_width(cardinality: int) -> int:
@@ -62,16 +65,23 @@ class CodeEmbedding(nn.Module):
         self.tables = nn.ModuleList(
             nn.Embedding(cardinality, width) for cardinality, width in zip(cardinalities, self.widths, strict=True)
         )
-        for table in self.tables:
+        for table in self.layers:
             nn.init.normal_(table.weight, std=0.3)
 
     @property
+    def layers(self) -> list[nn.Embedding]:
+        """One embedding per sub-column."""
+        return cast("list[nn.Embedding]", list(self.tables))
+
+    @property
     def total_width(self) -> int:
+        """D of the table."""
         return sum(self.widths)
 
     def forward(self, codes: Tensor) -> Tensor:
+        """codes_...C -> embedded_...D."""
         columns = codes.unbind(-1)
-        return torch.cat([table(column) for table, column in zip(self.tables, columns, strict=True)], dim=-1)
+        return torch.cat([table(column) for table, column in zip(self.layers, columns, strict=True)], dim=-1)
 
 
 class ColumnHeads(nn.Module):
@@ -80,6 +90,8 @@ class ColumnHeads(nn.Module):
     One linear map from all embeddings (block-masked) and one from the context give every column's first hidden
     layer; a residual block per column and a linear map to its logits follow.
     """
+
+    mask: Tensor
 
     def __init__(self, cardinalities: tuple[int, ...], widths: list[int], context_width: int, hidden: int) -> None:
         super().__init__()
@@ -92,7 +104,7 @@ class ColumnHeads(nn.Module):
         self.outputs = nn.ModuleList(nn.Linear(hidden, cardinality) for cardinality in cardinalities)
         nn.init.normal_(self.within, std=1 / math.sqrt(max(1, sum(widths))))
         nn.init.normal_(self.block_weight, std=1 / math.sqrt(hidden))
-        for output in self.outputs:
+        for output in self.output_layers:
             nn.init.normal_(output.weight, std=0.3 / math.sqrt(hidden))
         mask = torch.zeros(sum(widths), num_columns, hidden)
         start = 0
@@ -100,6 +112,11 @@ class ColumnHeads(nn.Module):
             mask[start : start + width, column + 1 :] = 1.0
             start += width
         self.register_buffer("mask", mask.reshape(sum(widths), num_columns * hidden), persistent=False)
+
+    @property
+    def output_layers(self) -> list[nn.Linear]:
+        """One map from hidden to logits per column."""
+        return cast("list[nn.Linear]", list(self.outputs))
 
     def hidden_layer(self, context: Tensor, embedded: Tensor) -> Tensor:
         """context_NX, embedded_ND -> hidden_CNH, what each column's output map reads."""
@@ -112,14 +129,14 @@ class ColumnHeads(nn.Module):
         hidden = self.hidden_layer(context, embedded)
         losses = [
             F.cross_entropy(output(rows).float(), column, reduction="none")
-            for output, rows, column in zip(self.outputs, hidden.unbind(0), codes.unbind(-1), strict=True)
+            for output, rows, column in zip(self.output_layers, hidden.unbind(0), codes.unbind(-1), strict=True)
         ]
         return torch.stack(losses, dim=-1)
 
     @torch.no_grad()
     def start_from_marginals(self, counts: list[Tensor]) -> None:
         """Output biases at the log of the (smoothed) marginals, so that training starts where counting ends."""
-        for output, column_counts in zip(self.outputs, counts, strict=True):
+        for output, column_counts in zip(self.output_layers, counts, strict=True):
             output.bias.copy_(torch.log((column_counts + 0.5) / (column_counts + 0.5).sum()))
 
 
@@ -132,12 +149,13 @@ class PositionFeatures(nn.Module):
         self.remaining = nn.Embedding(MAX_POSITION + 1, POSITION_WIDTH)
 
     def forward(self, index: Tensor, remaining: Tensor) -> Tensor:
+        """index_N, remaining_N -> features_NP."""
         index_f, remaining_f = index.float(), remaining.float()
         scalars = torch.stack(
             [
                 torch.log1p(index_f) / 4,
                 torch.log1p(remaining_f) / 4,
-                index_f / (index_f + remaining_f),
+                index_f / (index_f + remaining_f).clamp(min=1),
                 1 / remaining_f.clamp(min=1),
             ],
             dim=-1,
@@ -186,10 +204,12 @@ class SequenceModel(nn.Module):
         return self.static_nats(random_static_codes), self.event_nats(static_codes, event_codes, num_events)
 
     def static_nats(self, static_codes: Tensor) -> Tensor:
+        """nats_BS of static_codes_BS."""
         no_context = torch.zeros(static_codes.shape[0], 1, device=static_codes.device)
         return self.static_heads.negative_log_likelihood(no_context, self.static_embedding(static_codes), static_codes)
 
     def event_nats(self, static_codes: Tensor, event_codes: Tensor, num_events: Tensor) -> Tensor:
+        """nats_BTE of event_codes_BTE; zero after each history's end."""
         num_subjects, num_steps, num_columns = event_codes.shape
         embedded = self.event_embedding(event_codes)
         context = self._context(static_codes, embedded, num_events)

@@ -1,4 +1,4 @@
-"""The manifest's files, streamed through petastorm into windows of subjects. The only module that knows petastorm. [torch]
+"""The manifest's files, streamed through petastorm into windows of subjects; only this module knows it. [torch]
 
 Petastorm 0.13.1 loses row groups when `num_epochs` is finite and mixes epochs when several workers read an
 infinite stream, both silently. One worker, an infinite stream, a new reader per epoch and a stop after exactly the
@@ -30,7 +30,9 @@ _FIELDS = {
 class SequenceReader(Protocol):
     """What training needs of a reader: the windows of one epoch, each row exactly once, in an order set by the seed."""
 
-    def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]: ...
+    def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
+        """One epoch."""
+        ...
 
 
 @dataclass(frozen=True)

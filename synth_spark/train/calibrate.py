@@ -43,7 +43,7 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
             for target, counts in zip(targets, scaled, strict=True)
         ]
         for heads, table in zip((model.static_heads, model.event_heads), split_tables(steps, num_static), strict=True):
-            for output, step in zip(heads.outputs, table, strict=True):
+            for output, step in zip(heads.output_layers, table, strict=True):
                 output.bias.data += step.to(output.bias.dtype)
     return distances
 

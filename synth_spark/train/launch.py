@@ -1,7 +1,8 @@
 """Launchers: the same train function in this process or as TorchDistributor's ranks on this machine. [torch]
 
-The room's one bridge to Spark, imported inside the function that needs it: it hands the module-level function `train_rank` to whoever starts the processes, and afterwards reads what
-each rank left. TorchDistributor's return value is one rank's, whichever came last, and its error is a log's tail.
+The room's one bridge to Spark, which is imported inside the function that needs it. A launcher only starts
+processes; what happened is read from the notes that the ranks leave, because TorchDistributor's return value is the
+last rank's to end and its error is the tail of a log.
 """
 
 from __future__ import annotations
@@ -77,21 +78,20 @@ def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict
     found = {rank: _read(notes / f"rank-{rank}.json") for rank in range(num_ranks)}
     if failure is None and all(note["status"] == "done" for note in found.values()):
         return found[0]
-    failed = [(note["time"], rank, note) for rank, note in found.items() if note["status"] == "failed"]
-    own = [item for item in failed if item[2]["kind"] not in _ECHOES]
+    failed = {rank: note for rank, note in found.items() if note["status"] == "failed"}
+    own = {rank: note for rank, note in failed.items() if note["kind"] not in _ECHOES}
     died = [rank for rank, note in found.items() if note["status"] == "started"]
-    absent = [rank for rank, note in found.items() if note["status"] == "absent"]
-    if own:
-        _, rank, note = min(own, key=lambda item: item[:2])
-        raise TrainingError(f"rank {rank} of {num_ranks} failed first: {note['error']}\n{note['traceback']}") from failure
-    if died:
+    if died and not own:
         raise TrainingError(
             f"rank {died[0]} of {num_ranks} died without an error of its own (killed, or out of memory); "
             "run again to resume from the last epoch"
         ) from failure
     if failed:
-        _, rank, note = min(failed, key=lambda item: item[:2])
-        raise TrainingError(f"rank {rank} of {num_ranks} failed first: {note['error']}\n{note['traceback']}") from failure
+        rank, note = min((own or failed).items(), key=lambda item: item[1]["time"])
+        raise TrainingError(
+            f"rank {rank} of {num_ranks} failed first: {note['error']}\n{note['traceback']}"
+        ) from failure
+    absent = [rank for rank, note in found.items() if note["status"] == "absent"]
     raise TrainingError(f"ranks {absent} of {num_ranks} never started: {failure}") from failure
 
 

@@ -52,6 +52,7 @@ class Batch:
     random_weight: float = 1.0  # 0 in a batch that only keeps other ranks company
 
     def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the model's forward takes, in order."""
         return self.static_codes, self.event_codes, self.num_events, self.random_static_codes
 
 
@@ -207,7 +208,7 @@ class Trainer:
                 file.write(json.dumps(line) + "\n")
 
     def _batches(self, split: str, seed: int) -> Iterator[tuple[Batch, float]]:
-        """Every row of this rank once, in as many steps per window as the rank with the most; with the wait for each."""
+        """Every row of this rank once, in as many steps per window as the busiest rank; with the wait for each."""
         rng = np.random.default_rng([seed, self.ranks.rank])
         windows = self.readers[split].windows(seed=seed)
         while True:
@@ -218,8 +219,8 @@ class Trainer:
             planned = [] if window is None else plan_window(window, self.settings.batch_events, rng)
             waited = time.perf_counter() - started
             for index in range(largest(len(planned))):
-                own = window is not None and index < len(planned)
-                yield (make_batch(window, *planned[index]) if own else self._company()), waited
+                own = make_batch(window, *planned[index]) if window and index < len(planned) else self._company()
+                yield own, waited
                 waited = 0.0
 
     def _company(self) -> Batch:

@@ -19,6 +19,7 @@ class Window:
 
     @property
     def offsets(self) -> NDArray[np.int64]:
+        """First row of each subject's events, and the end of the last: (subjects + 1,)."""
         return np.concatenate([[0], np.cumsum(self.num_events)])
 
 

@@ -47,6 +47,7 @@ class TrainJob:
 
     @property
     def model_folder(self) -> Path:
+        """Where the finished model goes."""
         return Path(self.folder) / "model"
 
 

@@ -22,6 +22,7 @@ class RankInfo:
 
     @property
     def is_first(self) -> bool:
+        """Whether this rank writes what all ranks share."""
         return self.rank == 0
 
 
@@ -39,7 +40,8 @@ def process_group(ranks: RankInfo, *, timeout_seconds: int) -> Iterator[None]:
     """
     timeout = timedelta(seconds=timeout_seconds)
     if ranks.num_ranks == 1:
-        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1, timeout=timeout)
+        store = dist.HashStore()  # type: ignore[attr-defined]  # public, but not exported by name
+        dist.init_process_group("gloo", store=store, rank=0, world_size=1, timeout=timeout)
     else:
         dist.init_process_group("gloo", rank=ranks.rank, world_size=ranks.num_ranks, timeout=timeout)
     try:

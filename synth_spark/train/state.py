@@ -1,7 +1,7 @@
 """What training needs to go on after a crash, written after every epoch. [torch]
 
-    <folder>/epoch-0007/   weights, averaged and best weights, optimiser moments (safetensors), progress (JSON)
-    <folder>/latest.json   name of the newest complete folder, replaced atomically
+<folder>/epoch-0007/   weights, averaged and best weights, optimiser moments (safetensors), progress (JSON)
+<folder>/latest.json   name of the newest complete folder, replaced atomically
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def load_state(
         weights = {kind: load_file(newest / f"{kind}.safetensors") for kind in ("current", "averaged", "best")}
         moments = load_file(newest / "optimizer.safetensors")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ContractError(f"checkpoint {folder}: damaged ({error}); remove the folder to train from the start") from None
+        raise ContractError(
+            f"checkpoint {folder}: damaged ({error}); remove the folder to train from the start"
+        ) from None
     if progress.manifest_digest != manifest_digest:
         raise ContractError(
             f"checkpoint {folder}: was trained on manifest {progress.manifest_digest}, this run has {manifest_digest}; "

@@ -1,0 +1,31 @@
+"""What a model folder says of itself, readable without torch. [plain]"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from synth_spark.errors import ContractError
+
+FORMAT = 1
+MODEL_FILE, WEIGHTS_FILE, CODEBOOK_FILE = "model.json", "weights.safetensors", "codebook.json"
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """model.json: format, config, codebook_fingerprint, weights_sha256, facts of the training.
+
+    Raises:
+        ContractError: missing, damaged or of another format.
+    """
+    try:
+        document: dict[str, Any] = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
+        for key in ("config", "codebook_fingerprint", "weights_sha256", "facts"):
+            document[key]
+    except FileNotFoundError:
+        raise ContractError(f"checkpoint {folder}: {MODEL_FILE} is missing; run the train stage") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ContractError(f"checkpoint {folder}: damaged or foreign ({error}); run the train stage again") from None
+    return document
