@@ -1,0 +1,78 @@
+"""The decode stage: sampled sequences -> the run's rows of the published tables. [spark]"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark import tables
+from synth_spark.codebook import Codebook
+from synth_spark.columns import (
+    EVENT_INDEX,
+    EVENTS_TABLE,
+    NUM_EVENTS,
+    RUN_ID,
+    SUBJECT_NUMBER,
+    SUBJECTS_TABLE,
+)
+from synth_spark.config import Config
+from synth_spark.decode.events import Decoded, to_tables
+from synth_spark.decode.keys import check_room
+from synth_spark.histories import quoted
+from synth_spark.progress import spark_progress
+from synth_spark.workspace import RunPaths
+
+Figures = dict[str, int | float | str]
+
+
+def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, published: Path) -> Figures:
+    """Decode paths.sampled_sequences into <published>/subjects and <published>/events under the run's id.
+
+    Doing it again replaces the run's rows by the same ones; other runs' rows stay.
+
+    Raises:
+        ContractError: another codebook's sequences, too many subjects for the key's type, or wrong counts afterwards.
+    """
+    begin = time.monotonic()
+    codebook = Codebook.load(paths.codebook)
+    sequences = tables.read_table(spark, paths.sampled_sequences, fingerprint=codebook.fingerprint)
+    counted = sequences.agg(F.count(F.lit(1)), F.sum(NUM_EVENTS)).first()
+    num_subjects, num_events = (int(value or 0) for value in (counted or (0, 0)))
+    described = codebook.subjects or codebook.events
+    check_room(next(c.type for c in described.columns if c.name == described.key), num_subjects)
+    decoded = to_tables(sequences, codebook, seed=config.seed)
+    properties = {
+        "is_synthetic": "true",
+        tables.FINGERPRINT: codebook.fingerprint,
+        "synth_spark.run_id": paths.run_id,
+        "synth_spark.note": "synthetic rows, one run per run_id; the published views show one run",
+    }
+    with spark_progress(spark, "decode"):
+        for name, rows, expected in _physical(decoded, codebook, paths.run_id, num_subjects, num_events):
+            tables.replace_run(
+                rows, published / name, paths.run_id, expected_rows=expected, properties=properties
+            )
+    seconds = time.monotonic() - begin
+    return {
+        "subjects": num_subjects,
+        "events": num_events,
+        "seconds": round(seconds, 2),
+        "events_per_second": round(num_events / seconds, 1),
+    }
+
+
+def _physical(
+    decoded: Decoded, codebook: Codebook, run_id: str, num_subjects: int, num_events: int
+) -> list[tuple[str, DataFrame, int]]:
+    """(table, rows with RUN_ID last and sorted by key inside files, expected rows)."""
+    subject_key = quoted((codebook.subjects or codebook.events).key)
+    event_key = quoted(codebook.events.key)
+    subjects = decoded.subjects.sortWithinPartitions(subject_key).drop(SUBJECT_NUMBER)
+    events = decoded.events.sortWithinPartitions(event_key, EVENT_INDEX).drop(SUBJECT_NUMBER, EVENT_INDEX)
+    return [
+        (SUBJECTS_TABLE, subjects.withColumn(RUN_ID, F.lit(run_id)), num_subjects),
+        (EVENTS_TABLE, events.withColumn(RUN_ID, F.lit(run_id)), num_events),
+    ]
