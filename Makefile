@@ -13,9 +13,14 @@ DEMO_DATA := conf/requirements/demo.txt
 PYTHON := $(shell for p in python3.11 python3 python; do \
 	if "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then command -v "$$p"; break; fi; done)
 JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/java,java)
+VENV_MODULE = $(shell "$(PYTHON)" -c 'import ensurepip, venv; print("yes")' 2>/dev/null)
+JAVA_FITS = $(shell "$(JAVA)" -version 2>&1 | awk -F '"' '/version/ && $$2 + 0 >= 17 {print "yes"}')
 # Test folders in the order in which they run; a shorter list for the inner loop: make test TESTS="plain layering"
 TESTS := plain properties layering with_spark with_torch with_both end_to_end
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
+
+# An environment knows its own place: after the folder was moved or copied it is made anew.
+$(if $(filter-out $(CURDIR),$(shell cat $(READY) 2>/dev/null)),$(shell rm -f $(READY)))
 
 .PHONY: help
 help: ## Show these commands
@@ -40,14 +45,9 @@ setup: $(READY) ## Make or update the environment (the first time needs a networ
 
 .PHONY: check-machine
 check-machine:
-	@if [ -z "$(PYTHON)" ]; then \
-		echo "Python 3.11 is missing; on Debian or Ubuntu: sudo apt-get install python3.11 python3.11-venv" >&2; exit 1; fi
-	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
-		echo "Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install python3.11-venv" >&2; exit 1; fi
-	@version=$$( ("$(JAVA)" -version 2>&1 || true) | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
-	if [ "$${version:-0}" -lt 17 ]; then \
-		echo "Java 17 is missing$${version:+ (found Java $$version)};" \
-			"on Debian or Ubuntu: sudo apt-get install openjdk-17-jre-headless" >&2; exit 1; fi
+	$(if $(PYTHON),,$(error Python 3.11 is missing; on Debian or Ubuntu: sudo apt-get install python3.11 python3.11-venv))
+	$(if $(VENV_MODULE),,$(error Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install python3.11-venv))
+	$(if $(JAVA_FITS),,$(error Java 17 is missing; on Debian or Ubuntu: sudo apt-get install openjdk-17-jre-headless))
 
 # An environment without a stamp comes from a broken-off set-up and is made anew; one with an old stamp is updated.
 $(READY): setup.py pyproject.toml $(LOCK) $(DEMO_DATA) | check-machine
@@ -71,7 +71,7 @@ $(READY): setup.py pyproject.toml $(LOCK) $(DEMO_DATA) | check-machine
 	$(PIP) install --quiet --no-deps --require-hashes --only-binary :all: -r $(DEMO_DATA); \
 	echo "[5/5] Delta jars"; \
 	$(PY) -m synth_spark.jars 2> $(VENV)/jars.log || { cat $(VENV)/jars.log >&2; exit 1; }; \
-	touch $@; \
+	pwd > $@; \
 	echo "ready in $$((SECONDS - start)) s"
 
 .PHONY: lint

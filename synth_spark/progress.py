@@ -21,7 +21,7 @@ _GROUP, _DESCRIPTION = "spark.jobGroup.id", "spark.job.description"
 
 
 def track(iterable_or_total: Iterable[Item] | int, *, description: str, unit: str, total: int | None = None) -> Any:
-    """A tqdm bar over an iterable; given a number, one that is moved by hand: `with track(9, ...) as bar: bar.update(3)`.
+    """A tqdm bar over an iterable; given a number, a bar that is moved by hand with `bar.update(3)`.
 
     Args:
         iterable_or_total: what is counted, or how many there will be.

@@ -26,9 +26,7 @@ DRIVER_MEMORY = "SYNTH_SPARK_DRIVER_MEMORY"  # environment variable, in Spark's 
 _METASTORE_URL = "spark.hadoop.javax.jdo.option.ConnectionURL"
 
 
-def get_spark(
-    *, workspace: Workspace | None = None, catalog: bool = False, cores: int | None = None
-) -> SparkSession:
+def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, cores: int | None = None) -> SparkSession:
     """A session that reads and writes Delta, in UTC.
 
     Args:
@@ -106,7 +104,7 @@ def _running_session() -> SparkSession | None:
 def _checked(running: SparkSession, metastore_url: str | None) -> SparkSession:
     """The running session, if it has the catalog that is asked for."""
     if metastore_url and running.sparkContext.getConf().get(_METASTORE_URL) != metastore_url:
-        if running.sparkContext.master.startswith("local"):
+        if (running.sparkContext.master or "").startswith("local"):
             raise EnvironmentProblem(
                 "catalog: this process already runs a Spark session without this workspace's catalog; "
                 "stop it first (spark.stop()), or ask for the catalog when it is made"

@@ -41,11 +41,20 @@ def test_nothing_forbidden_is_called(file: Path) -> None:
     assert not list(_offences(ast.parse(file.read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize(
-    "code",
-    ["F.rand()", "uuid()", "spark.sql('select RAND (1)')", "import pickle", "torch.load(p)", "yaml.load(x)"]
-    + ["from pickle import loads", "F.expr(f'uuid() + {a}')", "F.monotonically_increasing_id()"],
-)
+OFFENCES = [
+    "F.rand()",
+    "uuid()",
+    "spark.sql('select RAND (1)')",
+    "import pickle",
+    "torch.load(p)",
+    "yaml.load(x)",
+    "from pickle import loads",
+    "F.expr(f'uuid() + {a}')",
+    "F.monotonically_increasing_id()",
+]
+
+
+@pytest.mark.parametrize("code", OFFENCES)
 def test_the_lint_sees_what_it_should(code: str) -> None:
     assert list(_offences(ast.parse(code)))
 

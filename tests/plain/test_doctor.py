@@ -18,11 +18,15 @@ def test_it_is_quick_and_leaves_nothing(workspace: Workspace) -> None:
     start = time.monotonic()
     found = doctor.findings(workspace.root)
     assert time.monotonic() - start < 2
-    assert {"Python", "Java", "Delta jars", "memory", "disk", "workspace", "salt"} <= {finding.name for finding in found}
+    assert {"Python", "Java", "Delta jars", "memory", "disk", "workspace", "salt"} <= {
+        finding.name for finding in found
+    }
     assert not workspace.root.exists()
 
 
-def test_every_bad_finding_has_its_fix_and_a_good_one_none(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_bad_finding_has_its_fix_and_a_good_one_none(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doctor, "find_java", lambda: None)
     monkeypatch.setattr(doctor, "missing_jars", lambda: ["delta-spark"])
     monkeypatch.setattr(doctor, "granted_memory", lambda: 2**30)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import runpy
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def pins(repository: Path) -> list[Requirement]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("setuptools.setup", lambda **_: None)
         names = runpy.run_path(str(repository / "setup.py"))
-    return [Requirement(pin) for pin in [*sum(names["PINS"].values(), []), *names["DEV"]]]
+    return [Requirement(pin) for pin in [*chain(*names["PINS"].values()), *names["DEV"]]]
 
 
 def _locked(repository: Path) -> dict[str, str]:
