@@ -20,7 +20,7 @@ TESTS := plain properties layering with_spark with_torch with_both end_to_end
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # An environment knows its own place: after the folder was moved or copied it is made anew.
-$(if $(filter-out $(CURDIR),$(shell cat $(READY) 2>/dev/null)),$(shell rm -f $(READY)))
+$(shell [ ! -s $(READY) ] || [ "$$(cat $(READY))" = "$$(pwd -P)" ] || rm $(READY))
 
 .PHONY: help
 help: ## Show these commands
@@ -42,6 +42,7 @@ test: setup ## Run the tests, folder by folder, with the time of each
 
 .PHONY: setup
 setup: $(READY) ## Make or update the environment (the first time needs a network)
+	@:
 
 .PHONY: check-machine
 check-machine:
@@ -71,7 +72,7 @@ $(READY): setup.py pyproject.toml $(LOCK) $(DEMO_DATA) | check-machine
 	$(PIP) install --quiet --no-deps --require-hashes --only-binary :all: -r $(DEMO_DATA); \
 	echo "[5/5] Delta jars"; \
 	$(PY) -m synth_spark.jars 2> $(VENV)/jars.log || { cat $(VENV)/jars.log >&2; exit 1; }; \
-	pwd > $@; \
+	pwd -P > $@; \
 	echo "ready in $$((SECONDS - start)) s"
 
 .PHONY: lint
