@@ -1,0 +1,56 @@
+"""Philox against its authors' known answers, and the keying that sampling relies on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synth_spark.model.keyed_random import philox4x32, uniforms
+
+ONES = 0xFFFFFFFF
+KNOWN_ANSWERS = [  # counter, key, result: kat_vectors of Random123, philox4x32 with 10 rounds
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((ONES, ONES, ONES, ONES), (ONES, ONES), (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
+def test_known_answers(counter, key, expected):
+    words = tuple(np.array([word], dtype=np.uint64) for word in counter)
+    assert tuple(int(word[0]) for word in philox4x32(words, key)) == expected
+
+
+def test_a_draw_depends_on_its_key_alone():
+    subjects = np.arange(1000, dtype=np.int64)
+    steps = subjects % 7
+    whole = uniforms(99, subjects, steps, 6)
+    order = np.random.default_rng(0).permutation(1000)[:100]
+    np.testing.assert_array_equal(uniforms(99, subjects[order], steps[order], 6), whole[order])
+    np.testing.assert_array_equal(uniforms(99, subjects, steps, 9)[:, :6], whole)
+
+
+@pytest.mark.parametrize(
+    ("seed", "subjects", "steps"),
+    [(100, 0, 0), (99 + 2**32, 0, 0), (99, 1, 0), (99, 2**32, 0), (99, 0, 1)],
+)
+def test_every_part_of_the_key_matters(seed, subjects, steps):
+    base = uniforms(99, np.zeros(1, np.int64), np.zeros(1, np.int64), 4)
+    other = uniforms(seed, np.array([subjects]), np.array([steps]), 4)
+    assert not np.any(base == other)
+
+
+def test_uniform_in_the_unit_interval():
+    draws = uniforms(7, np.arange(200_000, dtype=np.int64), np.zeros(200_000, np.int64), 4)
+    assert draws.min() >= 0.0
+    assert draws.max() < 1.0
+    for column in draws.T:
+        counts = np.histogram(column, bins=64, range=(0, 1))[0]
+        expected = len(column) / 64
+        chi_square = ((counts - expected) ** 2 / expected).sum()
+        assert chi_square < 63 + 6 * np.sqrt(2 * 63)
+    assert np.abs(np.corrcoef(draws.T) - np.eye(4)).max() < 0.01
