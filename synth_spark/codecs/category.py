@@ -64,9 +64,7 @@ def encode(spec: FieldSpec, column_sql: str) -> list[str]:
 def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
     """Expression of the source's type."""
     params = spec.params
-    index = " + ".join(
-        f"CAST({code} AS INT) * {BASE ** (len(code_sqls) - 1 - i)}" for i, code in enumerate(code_sqls)
-    )
+    index = " + ".join(f"CAST({code} AS INT) * {BASE ** (len(code_sqls) - 1 - i)}" for i, code in enumerate(code_sqls))
     offset = params["missing"] + params["rare"]
     rare = _rare_sql(params, draw_sql)
     values = sql.texts(params["values"])

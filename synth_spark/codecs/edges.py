@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from synth_spark.codecs.rounding import roundest
 
@@ -66,9 +66,7 @@ def bins(
 
 def without_empty(found: list[tuple[int, int]], atoms: Sequence[int]) -> list[tuple[int, int]]:
     """The bins that hold at least one unit that is no atom; what an empty one covers, its atoms cover."""
-    return [
-        (low, high) for low, high in found if high - low > bisect_left(atoms, high) - bisect_left(atoms, low)
-    ]
+    return [(low, high) for low, high in found if high - low > bisect_left(atoms, high) - bisect_left(atoms, low)]
 
 
 def _without(cells: Cells, atoms: dict[int, int]) -> list[tuple[int, int]]:
@@ -123,4 +121,4 @@ def _merge(found: list[int], starts: list[int], before: list[int], margin: int) 
             merged.append(edge)
             reached = below
     merged.append(found[-1])
-    return list(zip(merged[:-1], merged[1:], strict=True))
+    return list(pairwise(merged))

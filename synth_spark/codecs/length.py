@@ -1,4 +1,4 @@
-"""The number of events of a subject as one code: single lengths where enough subjects share one, ranges elsewhere. [plain]"""
+"""How many events a subject has: single lengths where enough subjects share one, ranges elsewhere. [plain]"""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def longest_kept(spec: FieldSpec) -> int:
 def encode(spec: FieldSpec, column_sql: str) -> list[str]:
     """The code of the range that a length lies in, or of the next shorter one."""
     codes = list(range(len(spec.params["lows"])))
-    return [f"CAST({sql.bind('x', f'CAST({column_sql} AS BIGINT)', sql.search('x', spec.params['lows'][1:], codes))} AS SMALLINT)"]
+    found = sql.search("x", spec.params["lows"][1:], codes)
+    return [f"CAST({sql.bind('x', f'CAST({column_sql} AS BIGINT)', found)} AS SMALLINT)"]
 
 
 def kept_sql(spec: FieldSpec, column_sql: str) -> str:
@@ -62,9 +63,7 @@ def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]
     return f"CAST({low} + pmod({draw_sql(0)}, {sql.entry(sizes, code_sqls[0])}) AS INT)"
 
 
-def _ranges(
-    kept: Sequence[tuple[int, int]], single: set[int], limit: int, threshold: int
-) -> list[tuple[int, int]]:
+def _ranges(kept: Sequence[tuple[int, int]], single: set[int], limit: int, threshold: int) -> list[tuple[int, int]]:
     """Ranges that each hold at least `threshold` subjects, ending at single lengths or at round numbers."""
     found: list[tuple[int, int]] = []
     held, low = 0, None

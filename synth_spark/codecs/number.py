@@ -109,7 +109,9 @@ def encode_units(spec: FieldSpec, value: str) -> list[str]:
     bounds += list(zip(params["lows"], params["highs"], strict=True))
     lows, lasts = sql.bigints([low for low, _ in bounds]), sql.bigints([high - 1 for _, high in bounds])
     widths = sql.bigints([_slice_width(low, high) for low, high in bounds])
-    inside = f"least(greatest(coalesce(x, 0L), {sql.entry(lows, 'c')}), {sql.entry(lasts, 'c')}) - {sql.entry(lows, 'c')}"
+    inside = (
+        f"least(greatest(coalesce(x, 0L), {sql.entry(lows, 'c')}), {sql.entry(lasts, 'c')}) - {sql.entry(lows, 'c')}"
+    )
     # atoms and missing values have one slice only: their bounds are a single unit
     slice_ = sql.bind("x", value, sql.bind("c", code, f"({inside}) div {sql.entry(widths, 'c')}"))
     return [first, f"CAST({slice_} AS SMALLINT)"]
@@ -122,7 +124,9 @@ def decode_units(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int]
     bounds: list[tuple[int | None, int]] = [(None, 1)] * int(params["missing"])
     bounds += [(unit, unit + 1) for unit in params["atoms"]]
     bounds += bins
-    skips = [[]] * (len(bounds) - len(bins)) + [_inside(params["atoms"], low, high) for low, high in bins]
+    skips: list[list[int]] = [[]] * (len(bounds) - len(bins)) + [
+        _inside(params["atoms"], low, high) for low, high in bins
+    ]
     if "slices" in params:
         return _decode_slice(bounds, skips, code, code_sqls[1], draw_sql(0))
     counts = [1 if low is None else high - low - len(skip) for (low, high), skip in zip(bounds, skips, strict=True)]
@@ -162,16 +166,15 @@ def _decode_slice(
     """A slice that the model chose but that does not exist, or that holds atoms only, is moved to one that does."""
     known = [(0, 1) if low is None else (low, high) for low, high in bounds]
     widths = [_slice_width(low, high) for low, high in known]
-    free = [
-        _free_slices(low, high, width, skip) for (low, high), width, skip in zip(known, widths, skips, strict=True)
-    ]
+    free = [_free_slices(low, high, width, skip) for (low, high), width, skip in zip(known, widths, skips, strict=True)]
     counts = [number for number, _ in free]
     jumps = [jump for _, jump in free]
     slice_ = f"pmod(CAST({slice_code} AS BIGINT), {sql.entry(sql.bigints(counts), code)})"
     if any(jumps):
         slice_ = _skip(slice_, sql.entry(sql.bigint_lists(jumps), code))
     start = f"{sql.entry(sql.bigints([low for low, _ in bounds]), code)} + s * {sql.entry(sql.bigints(widths), code)}"
-    end = f"least({start} + {sql.entry(sql.bigints(widths), code)}, {sql.entry(sql.bigints([h for _, h in known]), code)})"
+    last = sql.entry(sql.bigints([high for _, high in known]), code)
+    end = f"least({start} + {sql.entry(sql.bigints(widths), code)}, {last})"
     if not any(skips):
         return sql.bind("s", slice_, f"{start} + pmod({draw}, {end} - ({start}))")
     atoms = f"filter({sql.entry(sql.bigint_lists(skips), code)}, a -> a >= {start} AND a < {end})"

@@ -26,7 +26,7 @@ def clock_steps(micros: int) -> tuple[int, ...]:
 
 
 def roundest(low: int, high: int, steps: Sequence[int] = DECIMAL_STEPS, *, near: int | None = None) -> int:
-    """The number in [low, high] that is a multiple of the longest step; the one closest to `near` if there are several.
+    """The number in [low, high] that is a multiple of the longest step; of several, the one closest to `near`.
 
     Args:
         steps: descending, ending in 1.

@@ -42,8 +42,12 @@ def to_tables(sequences: DataFrame, codebook: Codebook, *, seed: int) -> Decoded
 
 def _subjects(sequences: DataFrame, codebook: Codebook, seed: int) -> DataFrame:
     table = codebook.subjects
-    described = table or SourceTable(tuple(c for c in codebook.events.columns if c.name == codebook.events.key), codebook.events.key)
-    fields = iter(_split_codes(codebook.static_fields, [f"{STATIC_CODES}[{i}]" for i in range(_width(codebook.static_fields))]))
+    described = table or SourceTable(
+        tuple(c for c in codebook.events.columns if c.name == codebook.events.key), codebook.events.key
+    )
+    fields = iter(
+        _split_codes(codebook.static_fields, [f"{STATIC_CODES}[{i}]" for i in range(_width(codebook.static_fields))])
+    )
     columns = []
     for column in described.columns:
         if column.name == described.key:

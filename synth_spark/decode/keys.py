@@ -24,8 +24,8 @@ def check_room(key_type: str, num_subjects: int) -> None:
     """Raises ContractError when the type has fewer keys than there are subjects."""
     if num_subjects > 2 ** key_bits(key_type):
         raise ContractError(
-            f"key of type {key_type}: it has room for {2 ** key_bits(key_type)} synthetic subjects, {num_subjects} were "
-            "sampled; sample fewer, or cast the source's key to a wider type with select"
+            f"key of type {key_type}: it has room for {2 ** key_bits(key_type)} synthetic subjects, "
+            f"{num_subjects} were sampled; sample fewer, or cast the source's key to a wider type with select"
         )
 
 

@@ -52,9 +52,7 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
     }
     with spark_progress(spark, "decode"):
         for name, rows, expected in _physical(decoded, codebook, paths.run_id, num_subjects, num_events):
-            tables.replace_run(
-                rows, published / name, paths.run_id, expected_rows=expected, properties=properties
-            )
+            tables.replace_run(rows, published / name, paths.run_id, expected_rows=expected, properties=properties)
     seconds = time.monotonic() - begin
     return {
         "subjects": num_subjects,

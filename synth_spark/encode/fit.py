@@ -35,6 +35,7 @@ class Thresholds:
         self._salt, self._seed = salt, seed
 
     def of(self, *names: str) -> int:
+        """The threshold of what the names name; the same in every run of the same salt and seed."""
         return keyed_threshold(self._salt, self._seed, *names)
 
 
@@ -52,7 +53,8 @@ def fit_units(events: DataFrame, subjects: DataFrame, fields: Sequence[FieldPlan
     columns = [st.Measured(_frame(f.column), precision_sql(f.source_type, f.column), 1) for f in open_]
     sizes = [st.Measured(_frame(f.column), f"abs(CAST({f.column} AS DOUBLE))", thresholds.of(f.column)) for f in open_]
     present = [
-        replace(c, value_sql=f"IF({f.column} IS NULL, NULL, {c.value_sql})") for c, f in zip(columns, open_, strict=True)
+        replace(c, value_sql=f"IF({f.column} IS NULL, NULL, {c.value_sql})")
+        for c, f in zip(columns, open_, strict=True)
     ]
     shares = st.histograms(st.weighted_values(subjects, events, present, "int"))
     numeric = [i for i, field in enumerate(open_) if field.source_type not in TIMESTAMPS]
@@ -90,7 +92,9 @@ def fit_codebook(
     lengths = _fit_length(subjects, thresholds)
     counts = {
         row["split"]: (row["s"], row["e"])
-        for row in frames.subjects.groupBy("split").agg(F.count(F.lit(1)).alias("s"), F.sum("events").alias("e")).collect()
+        for row in frames.subjects.groupBy("split")
+        .agg(F.count(F.lit(1)).alias("s"), F.sum("events").alias("e"))
+        .collect()
     }
     return Codebook(
         subjects=source.subjects_table,
@@ -108,7 +112,9 @@ def _fit_numbers(
     subjects: DataFrame, events: DataFrame, fields: Sequence[FieldPlan], units: Units, thresholds: Thresholds
 ) -> dict[str, FieldSpec]:
     columns = [st.Measured(_frame(f.column), _units_sql(f, units), thresholds.of(f.column, f.name)) for f in fields]
-    missing = st.missing_counts(subjects, events, [replace(c, value_sql=f.column) for c, f in zip(columns, fields, strict=True)])
+    missing = st.missing_counts(
+        subjects, events, [replace(c, value_sql=f.column) for c, f in zip(columns, fields, strict=True)]
+    )
     missing = [0 if field.column == "d" else count for count, field in zip(missing, fields, strict=True)]
     values = st.weighted_values(subjects, events, columns, "bigint").persist()
     summaries = st.summarize_numbers(values, columns, [count > 0 for count in missing])

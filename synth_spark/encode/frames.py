@@ -27,6 +27,7 @@ class Frames:
     events: DataFrame
 
     def release(self) -> None:
+        """Give the cache back."""
         self.subjects.unpersist()
         self.events.unpersist()
 

@@ -70,7 +70,9 @@ def to_sequences(
     subjects = frames.subjects.select(
         "n", "split", kept.alias("kept"), F.array(*(F.expr(code) for code in static)).alias(STATIC_CODES)
     )
-    steps = frames.events.select("n", F.struct("i", F.array(*(F.expr(code) for code in event)).alias("c")).alias("step"))
+    steps = frames.events.select(
+        "n", F.struct("i", F.array(*(F.expr(code) for code in event)).alias("c")).alias("step")
+    )
     histories = steps.groupBy("n").agg(F.sort_array(F.collect_list("step")).alias("steps"))
     codes = F.expr("flatten(transform(slice(steps, 1, kept), step -> step.c))")
     empty = F.expr("CAST(array() AS ARRAY<SMALLINT>)")
@@ -95,7 +97,9 @@ def write_sequences(
     number = max(1, sum(plan.files for plan in plans))
     placed = sequences.withColumn("__file", F.expr(_file_sql(plans)))
     keys = _partition_keys(sequences.sparkSession, number)
-    placed = placed.withColumn("__file", F.element_at(F.array(*(F.lit(key).cast("bigint") for key in keys)), F.col("__file") + 1))
+    placed = placed.withColumn(
+        "__file", F.element_at(F.array(*(F.lit(key).cast("bigint") for key in keys)), F.col("__file") + 1)
+    )
     placed = placed.repartition(number, "__file").sortWithinPartitions(SUBJECT_NUMBER).drop("__file")
     version = tables.write_table(placed, path, fingerprint=codebook.fingerprint, properties=properties)
     manifest = read_manifest(sequences.sparkSession, path, version, codebook.fingerprint, source_digest)
@@ -180,4 +184,6 @@ def _verify(manifest: Manifest, plans: Sequence[FilePlan]) -> None:
                     "run encode again, and report it if it repeats"
                 )
     if len(manifest.files) != sum(plan.files for plan in plans):
-        raise ContractError(f"table {manifest.table}: {len(manifest.files)} files, planned {sum(p.files for p in plans)}")
+        raise ContractError(
+            f"table {manifest.table}: {len(manifest.files)} files, planned {sum(p.files for p in plans)}"
+        )

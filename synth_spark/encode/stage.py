@@ -57,9 +57,7 @@ def run_encode(spark: SparkSession, config: Config, paths: RunPaths, *, salt: by
         frames, codebook = _fit(spark, config, plan)
     clock.lap("fit")
     with spark_progress(spark, "encode and write"):
-        sequences = to_sequences(
-            frames, codebook, subject_fields=plan.subject_fields, event_fields=plan.event_fields
-        )
+        sequences = to_sequences(frames, codebook, subject_fields=plan.subject_fields, event_fields=plan.event_fields)
         properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(plan.source)}
         manifest = write_sequences(sequences, str(paths.sequences), codebook, plan.source.digest, properties)
     frames.release()

@@ -48,7 +48,7 @@ def weighted_values(subjects: DataFrame, events: DataFrame, columns: Sequence[Me
 
 
 def histograms(values: DataFrame) -> dict[int, dict[int, int]]:
-    """field -> value -> weight, for values of a small fixed range."""
+    """Field -> value -> weight, for values of a small fixed range."""
     found: dict[int, dict[int, int]] = defaultdict(dict)
     for row in values.groupBy("f", "v").agg(F.sum("w").alias("w")).collect():
         found[row["f"]][row["v"]] = row["w"]
@@ -71,13 +71,20 @@ class Spread:
 
 
 def spreads(values: DataFrame) -> dict[int, Spread]:
-    """field -> Spread."""
+    """Field -> Spread."""
     each = values.groupBy("f", "n").agg(F.min("v").alias("low"), F.max("v").alias("high"))
-    counted = each.groupBy("f").agg(F.count(F.lit(1)).alias("r")).select("f", F.lit("count").alias("what"), "r", F.lit(None).alias("v"))
+    counted = (
+        each.groupBy("f")
+        .agg(F.count(F.lit(1)).alias("r"))
+        .select("f", F.lit("count").alias("what"), "r", F.lit(None).alias("v"))
+    )
 
     def extreme(what: str, order: str) -> DataFrame:
         ranked = each.selectExpr(
-            "f", f"'{what}' AS what", f"row_number() OVER (PARTITION BY f ORDER BY {order}, n) AS r", f"{order.split()[0]} AS v"
+            "f",
+            f"'{what}' AS what",
+            f"row_number() OVER (PARTITION BY f ORDER BY {order}, n) AS r",
+            f"{order.split()[0]} AS v",
         )
         return ranked.where(F.col("r") <= MAX_THRESHOLD)
 
@@ -94,9 +101,7 @@ def spreads(values: DataFrame) -> dict[int, Spread]:
     }
 
 
-def summarize_numbers(
-    values: DataFrame, columns: Sequence[Measured], missing: Sequence[bool]
-) -> list[NumberSummary]:
+def summarize_numbers(values: DataFrame, columns: Sequence[Measured], missing: Sequence[bool]) -> list[NumberSummary]:
     """One summary per column; `values` hold units (BIGINT)."""
     spread = spreads(values)
     kept: list[tuple[int | None, int | None]] = []
@@ -120,7 +125,7 @@ def _bounded(value: float | None) -> int | None:
 def _atoms(
     totals: DataFrame, columns: Sequence[Measured], subjects: dict[int, int]
 ) -> dict[int, list[tuple[int, int]]]:
-    """field -> (unit, weight) of the frequent values, heaviest first; at most ATOM_SHARE rows per field travel."""
+    """Field -> (unit, weight) of the frequent values, heaviest first; at most ATOM_SHARE rows per field travel."""
     limits = _by_field({f: number * SUBJECT_WEIGHT // ATOM_SHARE for f, number in subjects.items()})
     thresholds = _by_field({f: column.threshold for f, column in enumerate(columns)})
     frequent = totals.where(F.expr(f"subjects >= {thresholds} AND w >= {limits}")).collect()
@@ -132,12 +137,15 @@ def _atoms(
 
 
 def _cells(totals: DataFrame, kept: Sequence[tuple[int | None, int | None]]) -> dict[int, list[tuple[int, int]]]:
-    """field -> (first unit, weight) of order-preserving cells; what lies outside the kept range counts at its ends."""
+    """Field -> (first unit, weight) of order-preserving cells; what lies outside the kept range counts at its ends."""
     known = {f: (low, high) for f, (low, high) in enumerate(kept) if low is not None and high is not None}
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
     if not known:
         return found
-    lows, highs = _by_field({f: low for f, (low, _) in known.items()}), _by_field({f: high for f, (_, high) in known.items()})
+    lows, highs = (
+        _by_field({f: low for f, (low, _) in known.items()}),
+        _by_field({f: high for f, (_, high) in known.items()}),
+    )
     linear = _by_field({f: linear_width(low, high) for f, (low, high) in known.items()})
     inside = totals.where(F.col("f").isin(*known)).withColumn("x", F.expr(f"least(greatest(v, {lows}), {highs})"))
     cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, {linear}))")
@@ -209,7 +217,7 @@ def missing_counts(subjects: DataFrame, events: DataFrame, columns: Sequence[Mea
 
 
 def clipped_counts(values: DataFrame, ranges: Sequence[tuple[int, int] | None]) -> list[tuple[int, int]]:
-    """(rows, subjects) whose value lies outside each column's kept range [low, high)."""
+    """Rows and subjects, (rows, subjects), whose value lies outside each column's kept range [low, high)."""
     known = {f: bounds for f, bounds in enumerate(ranges) if bounds is not None}
     found = [(0, 0)] * len(ranges)
     if not known:
@@ -224,6 +232,6 @@ def clipped_counts(values: DataFrame, ranges: Sequence[tuple[int, int] | None]) 
 
 
 def length_counts(subjects: DataFrame) -> list[tuple[int, int]]:
-    """(events, subjects), ascending; the distinct lengths of n events in all number at most sqrt(2 n)."""
+    """Pairs (events, subjects), ascending; the distinct lengths of n events in all number at most sqrt(2 n)."""
     rows = subjects.groupBy("events").agg(F.count(F.lit(1)).alias("s")).collect()
     return sorted((row["events"], row["s"]) for row in rows)

@@ -124,8 +124,7 @@ def _assemble(
 ) -> dict[str, CoherenceCounts]:
     tops = [top_codes(holder, bins[c.id]) for holder, c in zip(holders, columns, strict=True)]
     rests = [
-        F.sum(F.exists(c.id, _outside(top)).cast("bigint")).alias(c.id)
-        for top, c in zip(tops, columns, strict=True)
+        F.sum(F.exists(c.id, _outside(top)).cast("bigint")).alias(c.id) for top, c in zip(tops, columns, strict=True)
     ]
     rows = subjects.groupBy(SET).agg(*rests).toPandas().set_index(SET)
     result = {}

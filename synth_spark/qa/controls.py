@@ -32,9 +32,7 @@ def independent(histories: Histories, *, seed: int, order_by: str, tie_break: st
     return _shuffled(histories, share=1.0, seed=seed, order_by=order_by, tie_break=tie_break)
 
 
-def _shuffled(
-    histories: Histories, *, share: float, seed: int, order_by: str, tie_break: str | None
-) -> Histories:
+def _shuffled(histories: Histories, *, share: float, seed: int, order_by: str, tie_break: str | None) -> Histories:
     events, subjects = learned_columns(histories)
     moved_events = _shuffle_columns(histories.events, sorted(events), [SUBJECT_KEY, EVENT_INDEX], share, seed)
     moved_subjects = _shuffle_columns(histories.subjects, sorted(subjects), [SUBJECT_KEY], share, seed)

@@ -26,8 +26,10 @@ def encode_rows(
     encoded: list[np.ndarray] = []
     frames = (training, holdout, synthetic)
     for column in training.columns:
-        parts = _ranked(*(frame[column] for frame in frames)) if column in categories else tuple(
-            frame[column].to_numpy(dtype=np.float64) for frame in frames
+        parts = (
+            _ranked(*(frame[column] for frame in frames))
+            if column in categories
+            else tuple(frame[column].to_numpy(dtype=np.float64) for frame in frames)
         )
         encoded.append(_encode_column(parts))
     points = normalize(np.hstack(encoded))

@@ -18,6 +18,7 @@ from synth_spark.qa.values import fit_bins
 
 PAIR_BINS = 10
 COMPARISONS = ("accuracy", "accuracy_training", "accuracy_holdout", "train_vs_holdout")
+INDEPENDENT = "accuracy_independent"  # the accuracy that the real marginals alone would reach
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ScoredItem:
 
     family: str  # univariate, bivariate, trivariate, successor, distinct_per_subject, subjects_per_category
     columns: tuple[str, ...]  # labels such as tgt::amount
-    scores: dict[str, Score]  # by COMPARISONS
+    scores: dict[str, Score]  # by COMPARISONS and, where it can be known, INDEPENDENT
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Quality:
         if family == "coherence":
             parts = ("successor", "distinct_per_subject", "subjects_per_category")
             return mean_score([self.family(comparison, part) for part in parts])
-        return mean_score([item.scores[comparison] for item in self.items if item.family == family])
+        return mean_score([item.scores.get(comparison) for item in self.items if item.family == family])
 
     def overall(self, comparison: str) -> Score | None:
         """Mean of the families that exist."""
@@ -60,6 +61,17 @@ def compare_counts(counts: np.ndarray) -> dict[str, Score]:
         scores["accuracy_holdout"] = score(holdout, synthetic)
         scores["train_vs_holdout"] = score(holdout, training)
     return scores
+
+
+def independent_score(counts: np.ndarray) -> Score:
+    """Accuracy of the product of the real marginals, free of sampling noise: what a model without any dependence has."""
+    real = (counts[0] + counts[1]).astype(np.float64)
+    total = real.sum()
+    product = np.ones(())
+    for dimension in range(real.ndim):
+        others = tuple(other for other in range(real.ndim) if other != dimension)
+        product = np.multiply.outer(product, real.sum(axis=others) / total)
+    return Score(float(1 - np.abs(real / total - product).sum() / 2), 1.0)
 
 
 def histograms_of(layout: Layout, *, seed: int) -> list[tuple[str, tuple[str, ...]]]:
@@ -95,7 +107,11 @@ def measure_quality(
     labels = {column.id: column.label for column in layout.all}
     counted = count_cells(pairs, coded, [axes for _, axes in histograms])
     items = [
-        ScoredItem(family, tuple(labels[axis] for axis in axes), compare_counts(counts))
+        ScoredItem(
+            family,
+            tuple(labels[axis] for axis in axes),
+            {**compare_counts(counts), INDEPENDENT: independent_score(counts)},
+        )
         for (family, axes), (_, counts) in zip(histograms, counted, strict=True)
     ]
     if layout.sequential:
@@ -103,9 +119,7 @@ def measure_quality(
     return Quality(tuple(items))
 
 
-def _coherence_items(
-    sets: tuple[Histories, Histories, Histories], layout: Layout, *, seed: int
-) -> list[ScoredItem]:
+def _coherence_items(sets: tuple[Histories, Histories, Histories], layout: Layout, *, seed: int) -> list[ScoredItem]:
     labels = {column.id: (column.label,) for column in layout.events}
     items = []
     for column_id, counts in coherence_counts(sets, layout, seed=seed).items():

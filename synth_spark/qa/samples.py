@@ -39,9 +39,7 @@ def _length_cap(training: Histories, layout: Layout) -> float:
     return min(float(MAX_SUBJECT_EVENTS), float(found[0])) if found and found[0] is not None else 1.0
 
 
-def _picked_rows(
-    histories: Histories, layout: Layout, *, cap: float, seed: int, max_rows: int
-) -> pd.DataFrame:
+def _picked_rows(histories: Histories, layout: Layout, *, cap: float, seed: int, max_rows: int) -> pd.DataFrame:
     if not layout.events:
         return _first_by_hash(subject_rows(histories, layout), [F.col(KEY_TEXT)], seed, max_rows).drop(
             columns=[KEY_TEXT]

@@ -81,7 +81,7 @@ def _refuse_non_finite(table: str, counts: dict[str, int], policies: Policies) -
         if name.startswith(f"{table}_non_finite:") and number and policies.non_finite == "fail":
             raise SourceError(
                 f"source {table}: column {name.split(':', 1)[1]!r}: {number} values are NaN or infinite, and "
-                "source.policies.non_finite is fail; clean them, or set the policy to drop (the row) or missing (the value)"
+                "source.policies.non_finite is fail; clean them, or set it to drop (the row) or missing (the value)"
             )
 
 

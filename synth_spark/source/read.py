@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.utils import AnalysisException
 
 from synth_spark.codebook import SourceColumn, SourceTable
 from synth_spark.columns import EVENT_INDEX, RUN_ID, SUBJECT_KEY
@@ -115,7 +115,7 @@ def _check_names(table: str, rows: DataFrame, settings: TableSource) -> None:
     for name in rows.columns:
         if name.lower() == RUN_ID or name.startswith("__"):
             raise SourceError(
-                f"source {table}: column {name!r}: this name is ours in the synthetic tables; give it another with select"
+                f"source {table}: column {name!r}: the name is taken in synthetic tables; rename it with select"
             )
         if lowered.count(name.lower()) > 1:
             raise SourceError(f"source {table}: column {name!r} occurs more than once; rename one with select")
@@ -157,7 +157,9 @@ def _check_type(table: str, column: SourceColumn, role: str) -> None:
         "order_by": "events are ordered by a timestamp, a date or an integer; cast it with select",
         "": "list it under exclude, or cast it with select",
     }
-    raise SourceError(f"source {table}: column {column.name!r} has type {column.type}, which cannot be learned; {ways[role]}")
+    raise SourceError(
+        f"source {table}: column {column.name!r} has type {column.type}, which cannot be learned here; {ways[role]}"
+    )
 
 
 def _check_same_key(subjects: SourceTable, events: SourceTable) -> None:

@@ -46,9 +46,7 @@ def split_subjects(histories: Histories, *, salt: bytes, seed: int, split: Split
     keys = histories.subjects.select(SUBJECT_KEY)
     digests = keyed_digest(keys, salt=salt, seed=seed, purpose="split", column=SUBJECT_KEY, into="__digest")
     bucket = F.conv(F.substring("__digest", SPLIT_DIGITS + 1, BUCKET_DIGITS), 16, 10).cast("int")
-    placed = digests.select(
-        SUBJECT_KEY, "__digest", _split_order(split).alias("__order"), bucket.alias("__bucket")
-    )
+    placed = digests.select(SUBJECT_KEY, "__digest", _split_order(split).alias("__order"), bucket.alias("__bucket"))
     offsets = _offsets(placed)
     return placed.join(F.broadcast(offsets), ["__order", "__bucket"]).select(
         SUBJECT_KEY,

@@ -39,7 +39,7 @@ def test_padding_costs_nothing_and_real_events_something(model):
 def test_no_column_sees_itself_or_what_comes_later(model):
     """Changing sub-column c of step t may change the nats of (t, c) and of later ones, of no earlier one."""
     batch = batch_of(6)
-    static, events, num_events, random_static = batch.inputs()
+    static, events, num_events, _ = batch.inputs()
     num_events = torch.full_like(num_events, events.shape[1])
     base = model.event_nats(static, events, num_events)
     for step in range(events.shape[1]):

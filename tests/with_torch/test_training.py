@@ -124,7 +124,7 @@ def test_divergence_is_named(run, tmp_path):
         trainer = trainer_on(run, tmp_path, ranks)
         with torch.no_grad():
             trainer.model.event_heads.block_bias.fill_(float("nan"))
-        with pytest.raises(TrainingError, match="train.learning_rate"):
+        with pytest.raises(TrainingError, match=r"train\.learning_rate"):
             trainer.fit()
 
 
