@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
@@ -36,6 +37,7 @@ class FilePlan:
     files: int
 
     def rows_of(self) -> list[int]:
+        """Rows of each file."""
         borders = [-(-self.rows * i // self.files) for i in range(self.files + 1)]
         return [end - start for start, end in zip(borders[:-1], borders[1:], strict=True)]
 
@@ -162,8 +164,6 @@ def _partition_keys(spark: SparkSession, number: int) -> list[int]:
 
 
 def _file_url(place: str) -> str:
-    from pathlib import Path
-
     return Path(place).as_uri()
 
 
@@ -183,7 +183,6 @@ def _verify(manifest: Manifest, plans: Sequence[FilePlan]) -> None:
                     f"({len(files)} files, {sum(file.rows for file in files)} rows; planned {plan.files}, {plan.rows}); "
                     "run encode again, and report it if it repeats"
                 )
-    if len(manifest.files) != sum(plan.files for plan in plans):
-        raise ContractError(
-            f"table {manifest.table}: {len(manifest.files)} files, planned {sum(p.files for p in plans)}"
-        )
+    planned = sum(plan.files for plan in plans)
+    if len(manifest.files) != planned:
+        raise ContractError(f"table {manifest.table}: {len(manifest.files)} files, planned {planned}; run encode again")

@@ -1,0 +1,208 @@
+"""Every codec, run through Spark on made-up columns of every type: fitted as encode fits, then there and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from synth_spark.codebook import FieldSpec
+from synth_spark.codecs import CODECS, units
+from synth_spark.codecs.rounding import DECIMAL_STEPS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+UTC = dt.UTC
+DAYS = some.dates(dt.date(1, 1, 1), dt.date(9999, 12, 31))
+MOMENTS = some.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))
+SECONDS = some.datetimes(dt.datetime(2020, 1, 1), dt.datetime(2021, 1, 1)).map(
+    lambda t: t.replace(microsecond=0, tzinfo=UTC)
+)
+TEXTS = some.text(some.characters(exclude_categories=["Cs"]), max_size=6)
+
+
+def _mixed(*strategies: Any) -> Any:
+    return some.lists(some.one_of(some.none(), *strategies), min_size=1, max_size=12)
+
+
+POOLS = {
+    "double": _mixed(
+        some.floats(allow_nan=False, allow_infinity=False),
+        some.sampled_from([9.99, 0.0, -0.0, 1e300, -1e300, 1e-12, 1.7976931348623157e308, 5e-324]),
+        some.decimals(-1000, 1000, places=2).map(float),
+    ),
+    "float": _mixed(some.floats(width=32, allow_nan=False, allow_infinity=False), some.sampled_from([9.99, 0.1])),
+    "decimal(10,2)": _mixed(some.decimals(-99999999, 99999999, places=2)),
+    "decimal(38,18)": _mixed(some.decimals(-(10**19), 10**19, places=18), some.just(Decimal("0.5"))),
+    "bigint": _mixed(some.integers(-(2**63), 2**63 - 1), some.integers(-3, 3)),
+    "int": _mixed(some.integers(-(2**31), 2**31 - 1), some.integers(0, 9)),
+    "smallint": _mixed(some.integers(-(2**15), 2**15 - 1)),
+    "tinyint": _mixed(some.integers(-128, 127)),
+    "date": _mixed(DAYS),
+    "timestamp": _mixed(MOMENTS, SECONDS),
+    "string": _mixed(TEXTS, some.sampled_from(["", "a'b", 'q"', "`", "\\", "\x00", "é", "e\u0301", "null"])),
+    "boolean": _mixed(some.booleans()),
+}
+TYPES = list(POOLS)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Value `at(row, column)` of a table with `subjects` subjects of `events` events each."""
+
+    pools: tuple[list[Any], ...]
+    subjects: int
+    events: int
+    stride: int
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [
+            (s, *(self._number_like(kind, s, pool) for kind, pool in zip(TYPES, self.pools, strict=True)))
+            for s in range(self.subjects)
+            for _ in range(self.events)
+        ]
+
+    def _number_like(self, kind: str, subject: int, pool: list[Any]) -> Any:
+        value = pool[subject * self.stride % len(pool)]
+        if value is not None and kind in ("int", "double", "smallint") and subject % 3 == 0:
+            return type(value)(subject) + type(value)(subject) * 37 % 100  # some spread beside the pool's few values
+        return value
+
+
+MADE = some.builds(
+    Made,
+    pools=some.tuples(*POOLS.values()),
+    subjects=some.sampled_from([0, 1, 7, 60, 400]),
+    events=some.sampled_from([1, 3]),
+    stride=some.sampled_from([1, 5]),
+)
+
+
+@pytest.fixture
+def small(spark: SparkSession) -> SparkSession:
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    return spark
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(made=MADE, levels=some.sampled_from([1, 2]))
+def test_there_and_back(small: SparkSession, made: Made, levels: int) -> None:
+    from synth_spark.columns import TRAINING  # noqa: F401
+
+    columns = ", ".join(f"e{i} {kind}" for i, kind in enumerate(TYPES))
+    table = small.createDataFrame(made.rows(), f"n bigint, {columns}").coalesce(2).persist()
+    specs = _fit(table, levels)
+    for spec in specs:
+        assert all(1 <= cardinality <= 256 for cardinality in spec.cardinalities), spec.name
+    _check_codes(small, specs)
+    _check_values(table, specs)
+    table.unpersist()
+
+
+def _fit(table: DataFrame, levels: int) -> list[FieldSpec]:
+    from synth_spark.codecs import category, number
+    from synth_spark.encode import statistics as st
+    from synth_spark.encode.fields import FieldPlan
+    from synth_spark.encode.fit import Thresholds, fit_units
+
+    names = [f"e{i}" for i in range(len(TYPES))]
+    plans = [
+        FieldPlan(n, t, n, "number" if units.is_number(t) else "category") for n, t in zip(names, TYPES, strict=True)
+    ]
+    numbers = [plan for plan in plans if plan.family == "number"]
+    categories = [plan for plan in plans if plan.family == "category"]
+    chosen = fit_units(table, table, numbers, Thresholds(b"salt" * 8, 1))
+    measured = [
+        st.Measured("events", units.to_units(p.source_type, chosen[p.column], p.column), 5 + i % 4)
+        for i, p in enumerate(numbers)
+    ]
+    missing = st.missing_counts(table, table, [st.Measured("events", p.column, 1) for p in numbers])
+    summaries = st.summarize_numbers(
+        st.weighted_values(table, table, measured, "bigint"), measured, [count > 0 for count in missing]
+    )
+    specs = [
+        number.fit(
+            p.name, p.source_type, chosen[p.column], s, threshold=m.threshold, steps=DECIMAL_STEPS, levels=levels
+        )
+        for p, s, m in zip(numbers, summaries, measured, strict=True)
+    ]
+    texts = [st.Measured("events", p.column, 5) for p in categories]
+    found = st.summarize_categories(st.weighted_values(table, table, texts, "string"), texts)
+    nulls = st.missing_counts(table, table, texts)
+    return specs + [
+        category.fit(p.name, p.source_type, list(s.kept), missing=count > 0, rare="sample", rare_marker="_RARE_")
+        for p, s, count in zip(categories, found, nulls, strict=True)
+    ]
+
+
+def _draw(i: int) -> str:
+    return f"(xxhash64(u, {i}) & 9223372036854775807L)"
+
+
+def _check_codes(spark: SparkSession, specs: list[FieldSpec]) -> None:
+    """encode(decode(c, u)) == c for all codes but rare ones."""
+    tests = []
+    for spec in specs:
+        codec = CODECS[spec.family]
+        codes = ["a", "b"][: len(spec.cardinalities)]
+        every = (
+            spark.range(spec.cardinalities[0])
+            .selectExpr("CAST(id AS SMALLINT) AS a")
+            .crossJoin(spark.range(7).selectExpr("id AS u", "CAST(id * 41 % 256 AS SMALLINT) AS b"))
+        )
+        back = every.selectExpr("a", f"{codec.decode(spec, codes, _draw)} AS value")
+        again = back.selectExpr("a", f"{codec.encode(spec, 'value')[0]} AS again")
+        if spec.family == "category" and spec.params["rare"]:
+            again = again.where(f"a <> {int(spec.params['missing'])}")
+        tests.append(
+            again.where("NOT a <=> again").selectExpr(f"'{spec.name} {spec.source_type}' AS name", "a", "again")
+        )
+    wrong = tests[0]
+    for test in tests[1:]:
+        wrong = wrong.unionByName(test)
+    assert wrong.collect() == []
+
+
+def _check_values(table: DataFrame, specs: list[FieldSpec]) -> None:
+    """decode(encode(x)) is x for what is kept exactly, else lies in x's bin or in the kept range."""
+    rows = table.selectExpr("*", "n AS u")
+    asked = []
+    for spec in specs:
+        codec, name = CODECS[spec.family], spec.name
+        codes = [f"({code})" for code in codec.encode(spec, name)]
+        back = codec.decode(spec, codes, _draw)
+        if spec.family == "category":
+            exact = f"{name} IS NULL OR array_contains({_texts(spec)}, CAST({name} AS STRING))"
+            asked.append(f"count_if(({exact}) AND NOT {back} <=> {name})")
+            continue
+        unit, again = (units.to_units(spec.source_type, spec.params["unit"], text) for text in (name, back))
+        atoms = "array(" + ", ".join(f"CAST('{a}' AS BIGINT)" for a in [-7, *spec.params["atoms"]]) + ")"
+        inside = " OR ".join(
+            f"({unit} >= CAST('{lo}' AS BIGINT) AND {unit} < CAST('{hi}' AS BIGINT) AND "
+            f"({again} >= CAST('{hi}' AS BIGINT) OR {again} < CAST('{lo}' AS BIGINT)))"
+            for lo, hi in zip(spec.params["lows"], spec.params["highs"], strict=True)
+        )
+        is_atom = f"array_contains({atoms}, {unit}) AND {unit} <> -7"
+        asked.append(
+            f"count_if(({is_atom}) AND NOT {unit} <=> {again}) + count_if({name} IS NULL AND {back} IS NOT NULL)"
+            + (f" + count_if(NOT ({is_atom}) AND ({inside}))" if inside else "")
+        )
+    row = rows.selectExpr(*(f"{text} AS c{i}" for i, text in enumerate(asked))).first()
+    assert {f"{s.name} {s.source_type}": n for s, n in zip(specs, row, strict=True) if n} == {}
+
+
+def _texts(spec: FieldSpec) -> str:
+    from synth_spark.codecs import sql
+
+    return sql.texts(spec.params["values"])
