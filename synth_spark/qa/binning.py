@@ -34,6 +34,7 @@ class OrderStatistics:
     distinct: int
 
     def at(self, positions: np.ndarray) -> np.ndarray:
+        """Values at 0-based positions."""
         return self.values[np.searchsorted(self.starts, positions, side="right") - 1]
 
 
@@ -62,6 +63,7 @@ class AxisBins:
 
     @property
     def size(self) -> int:
+        """Number of codes."""
         return len(self.edges)
 
     def code(self, values: Any) -> np.ndarray:
@@ -82,10 +84,12 @@ class CategoryBins:
 
     @property
     def size(self) -> int:
+        """Number of codes."""
         return len(self.classes)
 
     @property
     def other(self) -> int:
+        """Code of (other)."""
         return self.classes.index(OTHER)
 
     def code(self, values: Any) -> np.ndarray:

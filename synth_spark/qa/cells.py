@@ -7,7 +7,7 @@ into logs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,9 +25,13 @@ class Coder(Protocol):
     """Codes values of one column into 0 .. size - 1."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Number of codes."""
+        ...
 
-    def code(self, values: object) -> np.ndarray: ...
+    def code(self, values: object) -> np.ndarray:
+        """One code per value."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,10 @@ def _count_chunk(
 
 def _counter(
     used: Mapping[str, CodedColumn], chunk: list[tuple[str, ...]]
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     shapes = [_shape(used, axes) for axes in chunk]
 
-    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         totals = [np.zeros(int(np.prod(shape)), dtype=np.int64) for shape in shapes]
         for batch in batches:
             sets = batch.column(SET).to_numpy().astype(np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -65,8 +65,8 @@ def _coded_schema(columns: Sequence[MetricColumn]) -> str:
 
 def _coder(
     bins: Mapping[str, Bins], columns: Sequence[MetricColumn]
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def code(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    def code(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:
             codes = [
                 pa.array(bins[c.id].code(batch.column(c.id).to_numpy(zero_copy_only=False)).astype(np.int16))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -61,8 +61,8 @@ def order_violations(events: DataFrame, *, key: str, order_by: str) -> int:
     return int(found[0] or 0) if found else 0
 
 
-def _count_decreases() -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _count_decreases() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         total, tail = 0, None
         for batch in batches:
             table = pa.Table.from_batches([batch])

@@ -45,12 +45,14 @@ class Layout:
 
     @property
     def targets(self) -> tuple[MetricColumn, ...]:
+        """Columns of the event (or subject, for flat data) itself."""
         if not self.events:
             return self.subjects
         return (*self.events, LENGTH) if self.sequential else self.events
 
     @property
     def contexts(self) -> tuple[MetricColumn, ...]:
+        """Attributes of the subject that has events."""
         return self.subjects if self.events else ()
 
     @property
@@ -62,6 +64,7 @@ class Layout:
 
     @property
     def all(self) -> tuple[MetricColumn, ...]:
+        """Every column of the table of pairs, in its order."""
         return (*self.targets, *self.successors, *self.contexts)
 
 

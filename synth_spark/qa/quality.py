@@ -64,7 +64,7 @@ def compare_counts(counts: np.ndarray) -> dict[str, Score]:
 
 
 def independent_score(counts: np.ndarray) -> Score:
-    """Accuracy of the product of the real marginals, free of sampling noise: what a model without any dependence has."""
+    """Accuracy of the product of the real marginals, without noise: what a model without any dependence reaches."""
     real = (counts[0] + counts[1]).astype(np.float64)
     total = real.sum()
     product = np.ones(())

@@ -6,7 +6,7 @@ driver; of any other only those values that stand at a position the search for e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -110,7 +110,7 @@ def _statistics_of_many(counts: DataFrame, total: int, distinct: int, *, bins: i
 
 
 def _bucketer(cuts: list[float]):  # type: ignore[no-untyped-def]
-    def assign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def assign(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:
             values = batch.column(_VALUE).to_numpy(zero_copy_only=False)
             bucket = np.searchsorted(np.asarray(cuts), values, side="right").astype(np.int32)
@@ -124,7 +124,7 @@ def _bucketer(cuts: list[float]):  # type: ignore[no-untyped-def]
 def _position_filter(offsets: np.ndarray, positions: np.ndarray):  # type: ignore[no-untyped-def]
     """Keeps values that stand at one of the positions, with the position at which they start."""
 
-    def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def keep(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:
             count = batch.column(_COUNT).to_numpy()
             end = offsets[batch.column("bucket").to_numpy()] + batch.column("running").to_numpy()

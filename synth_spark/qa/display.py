@@ -1,0 +1,258 @@
+"""Axes that may be shown: labels and edges from the protected codebook or from fixed grids, never from metric bins.
+
+[plain] Metrics are computed on the field's bins of raw values (binning.py), which stay in memory. Whatever a person
+sees is counted a second time on these axes, and cells with fewer than MIN_SHOWN real subjects are hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synth_spark.codebook import Codebook, FieldSpec
+from synth_spark.qa.layout import Layout, MetricColumn
+from synth_spark.qa_result import Shown
+
+MIN_SHOWN = 5  # real subjects that a shown cell holds at least
+MAX_BINS = 14
+GAP = "__gap"
+_DAY = 86_400_000_000
+_MISSING, _OTHER = "missing", "other"
+
+
+@dataclass(frozen=True)
+class LineAxis:
+    """Ranges of a number or instant: below the first edge, between edges, from the last edge on, missing."""
+
+    edges: tuple[float, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return len(self.labels)
+
+    def code(self, values: Any) -> np.ndarray:
+        """One code per value; values: float64, NaN = missing."""
+        numbers = np.asarray(values, dtype=np.float64)
+        codes = np.searchsorted(np.asarray(self.edges), numbers, side="right")
+        return np.where(np.isnan(numbers), self.size - 1, codes).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class NameAxis:
+    """Kept categories, then other, then missing."""
+
+    names: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the codes."""
+        return (*self.names, _OTHER, _MISSING)
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return len(self.labels)
+
+    def code(self, values: Any) -> np.ndarray:
+        """One code per value; values: text, None = missing."""
+        texts = pd.Series(values, dtype="object")
+        codes = pd.Index(self.names, dtype="object").get_indexer(pd.Index(texts))
+        codes = np.where(codes < 0, len(self.names), codes)
+        return np.where(texts.isna().to_numpy(), len(self.names) + 1, codes).astype(np.int64)
+
+
+Axis = LineAxis | NameAxis
+
+
+def axes_of(layout: Layout, codebook: Codebook) -> dict[str, Axis]:
+    """Axis by column id, successors included, and GAP for histories that are ordered by time or by a number."""
+    specs = {("ctx", spec.name): spec for spec in codebook.static_fields[:-2]}
+    specs |= {("tgt", spec.name): spec for spec in codebook.event_fields[1:]}
+    axes: dict[str, Axis] = {}
+    for column in layout.all:
+        part = "tgt" if column.part == "nxt" or (column.part == "tgt" and layout.events) else "ctx"
+        if column.id == "length":
+            axes[column.id] = length_axis(codebook.length)
+        elif part == "tgt" and column.name == codebook.events.order_by:
+            axes[column.id] = _order_axis(codebook)
+        elif (part, column.name) in specs:
+            axes[column.id] = field_axis(specs[part, column.name])
+    if order_column(layout, codebook) is not None and layout.sequential:
+        axes[GAP] = gap_axis(str(codebook.time.get("type", "")))
+    return axes
+
+
+def order_column(layout: Layout, codebook: Codebook) -> MetricColumn | None:
+    """The event column that orders histories."""
+    return next((column for column in layout.events if column.name == codebook.events.order_by), None)
+
+
+def field_axis(spec: FieldSpec) -> Axis:
+    """Ranges or names that the field's codes stand for."""
+    if spec.family == "category":
+        return NameAxis(tuple(str(value) for value in spec.params["values"][: MAX_BINS - 2]))
+    units = sorted({*spec.params["lows"], *spec.params["highs"], *_around(spec.params["atoms"], spec)})
+    scale, kind = _scale(spec)
+    return _line([unit * scale for unit in _thinned(units)], kind)
+
+
+def _around(atoms: Sequence[int], spec: FieldSpec) -> list[int]:
+    """Edges that give each frequent exact value a range of its own, where a unit is a whole number."""
+    whole = not spec.params["unit"]
+    return [edge for atom in atoms for edge in ((atom, atom + 1) if whole else (atom,))]
+
+
+def _scale(spec: FieldSpec) -> tuple[float, str]:
+    """Canonical value of one unit (microseconds for instants), and the kind of label."""
+    if spec.source_type == "date":
+        return float(_DAY), "instant"
+    unit = spec.params["unit"]
+    if "micros" in unit:
+        return float(unit["micros"]), "instant"
+    digits = int(unit.get("scale", 0))
+    return (1.0, "whole") if digits == 0 else (10.0**-digits, "number")
+
+
+def _thinned(edges: Sequence[int]) -> list[int]:
+    if len(edges) <= MAX_BINS:
+        return list(edges)
+    places = np.unique(np.linspace(0, len(edges) - 1, MAX_BINS).astype(int))
+    return [edges[place] for place in places]
+
+
+def length_axis(spec: FieldSpec) -> LineAxis:
+    """Ranges of the number of events."""
+    lows = _thinned(sorted({*spec.params["lows"], int(spec.params["highs"][-1]) + 1}))
+    return _line([float(low) for low in lows if low > 0], "whole")
+
+
+def _order_axis(codebook: Codebook) -> LineAxis:
+    """Calendar periods, or a round grid, over the protected range from the first start to the last event."""
+    start = next(spec for spec in codebook.static_fields if spec.name == "start")
+    known = [*start.params["lows"], *start.params["atoms"]]
+    low, high = min(known, default=0), int(codebook.time.get("end") or max(known, default=1))
+    scale, kind = _scale(start)
+    if kind == "instant":
+        return _line(calendar_edges(low * scale, high * scale), "instant")
+    return _line(round_edges(low * scale, high * scale), "whole")
+
+
+def calendar_edges(low: float, high: float) -> list[float]:
+    """Starts of years, quarters, months, weeks, days or hours inside a range of microseconds: at most MAX_BINS + 2."""
+    first, last = _instant(low), _instant(high)
+    for frequency in ("h", "D", "W-MON", "MS", "QS", "YS", "5YS", "25YS"):
+        if frequency in ("h", "D", "W-MON") and (last - first) > timedelta(hours=24 * 7 * MAX_BINS):
+            continue
+        starts = pd.date_range(
+            first.replace(tzinfo=None), last.replace(tzinfo=None), freq=frequency, normalize=frequency != "h"
+        )
+        inside = [edge for edge in starts.astype("datetime64[us]").astype("int64") if low <= edge <= high]
+        if len(inside) <= MAX_BINS + 6:
+            return [float(edge) for edge in inside] or [low]
+    return [low]
+
+
+def round_edges(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten inside a range: at most MAX_BINS."""
+    step = 10.0 ** np.floor(np.log10(max(high - low, 1.0) / MAX_BINS))
+    step = next(step * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (step * factor) <= MAX_BINS)
+    return [float(edge) for edge in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step] or [low]
+
+
+def gap_axis(order_type: str) -> LineAxis:
+    """Time from one event to the next on a fixed grid; for integer orders powers of two."""
+    if order_type not in ("date", "timestamp", "timestamp_ntz"):
+        edges = [0.0, *(float(2**power) for power in range(0, 24, 2))]
+        return LineAxis(
+            tuple(edges),
+            ("below 0", *(_range_label(f"{a:g}", f"{b:g}") for a, b in _pairs(edges)), f"from {edges[-1]:g}", _MISSING),
+        )
+    days = [0, 1, 2, 4, 7, 14, 28, 56, 91, 182, 365]
+    names = [
+        "0",
+        "1 day",
+        "2 days",
+        "4 days",
+        "1 week",
+        "2 weeks",
+        "4 weeks",
+        "8 weeks",
+        "3 months",
+        "6 months",
+        "1 year",
+    ]
+    seconds = [] if order_type == "date" else [1, 60, 3600, 6 * 3600]
+    edges = [0.0, *(second * 1e6 for second in seconds), *(float(day * _DAY) for day in days[1:])]
+    names = [names[0], *["1 s", "1 min", "1 h", "6 h"][: len(seconds)], *names[1:]]
+    ranges = [_range_label(a, b) for a, b in _pairs(names)]
+    if order_type == "date":
+        ranges[0] = "same day"
+        ranges[1] = "1 day"
+    return LineAxis(tuple(edges), ("below 0", *ranges, f"from {names[-1]}", _MISSING))
+
+
+def _line(edges: Sequence[float], kind: str) -> LineAxis:
+    names = [_name(edge, kind) for edge in edges]
+    ranges = [
+        a if kind == "whole" and high - low == 1 else _range_label(a, _name(high - 1, kind) if kind == "whole" else b)
+        for (a, b), (low, high) in zip(_pairs(names), _pairs(edges), strict=True)
+    ]
+    if kind == "instant":
+        ranges = names[:-1]
+    return LineAxis(tuple(edges), (f"below {names[0]}", *ranges, f"from {names[-1]}", _MISSING))
+
+
+def _name(edge: float, kind: str) -> str:
+    if kind == "instant":
+        instant = _instant(edge)
+        if (instant.hour, instant.minute, instant.second) == (0, 0, 0):
+            return instant.strftime("%Y-%m-%d")
+        return instant.strftime("%Y-%m-%d %H:%M")
+    return f"{edge:,.0f}" if kind == "whole" else f"{edge:,.6g}"
+
+
+def _range_label(low: str, high: str) -> str:
+    return f"{low} – {high}"
+
+
+def _pairs(items: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(items[:-1], items[1:], strict=True))
+
+
+def _instant(microseconds: float) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+
+
+def show(counts: np.ndarray, columns: Sequence[str], axes: Sequence[Axis]) -> Shown:
+    """Counts of shape (training, holdout, synthetic; cells ...) -> what may be shown of them.
+
+    Rows and columns in which nothing may be shown are left out.
+    """
+    real, synthetic = counts[0] + counts[1], counts[2]
+    visible = real >= MIN_SHOWN
+    hidden = int((((real > 0) | (synthetic > 0)) & ~visible).sum())
+    labels = []
+    for dimension, axis in enumerate(axes):
+        kept = visible.any(axis=tuple(other for other in range(visible.ndim) if other != dimension))
+        labels.append(tuple(label for label, keep in zip(axis.labels, kept, strict=True) if keep))
+        real, synthetic, visible = (np.compress(kept, part, axis=dimension) for part in (real, synthetic, visible))
+    return Shown(tuple(columns), tuple(labels), _shares(real, visible), _shares(synthetic, visible), hidden)
+
+
+def _shares(counts: np.ndarray, visible: np.ndarray) -> list[Any]:
+    total = max(int(counts[visible].sum()), 1)
+    shares = np.where(visible, np.round(counts / total, 5), np.nan)
+    return _without_nan(shares.tolist())
+
+
+def _without_nan(item: Any) -> Any:
+    if isinstance(item, list):
+        return [_without_nan(part) for part in item]
+    return None if item != item else item

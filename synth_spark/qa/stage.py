@@ -1,0 +1,173 @@
+"""The qa stage: source and synthetic tables in, QA result out. [spark]"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark import tables
+from synth_spark.codebook import Codebook
+from synth_spark.columns import (
+    EVENT_INDEX,
+    EVENTS_TABLE,
+    HOLDOUT,
+    NUM_EVENTS,
+    RUN_ID,
+    SUBJECT_KEY,
+    SUBJECTS_TABLE,
+    TRAINING,
+    VALIDATION,
+)
+from synth_spark.config import Config
+from synth_spark.errors import ContractError, GateUndecided
+from synth_spark.histories import Histories, quoted, with_event_index
+from synth_spark.logs import stage_logger
+from synth_spark.manifest import Manifest
+from synth_spark.progress import spark_progress
+from synth_spark.qa.compare import compare, integrity_figures
+from synth_spark.qa.gate import judge
+from synth_spark.qa.integrity import check_integrity
+from synth_spark.qa_result import QaResult
+from synth_spark.source.read import Source, read_source
+from synth_spark.source.split import of_split, split_subjects
+from synth_spark.workspace import RunPaths
+
+FIELD_MINIMUM = {"training": 90, "holdout": 10, "synthetic": 100}  # subjects below which the field reports nothing
+
+
+def run_qa(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes, published: Path) -> dict[str, float]:
+    """Compare the run's synthetic tables with the source; writes paths.qa.
+
+    Args:
+        published: folder of the physical tables `subjects` and `events`.
+
+    Returns:
+        QaResult.metrics() and qa.seconds.
+
+    Raises:
+        ContractError: the source is not the one that was encoded, or a table is missing.
+        GateUndecided: there is nothing to compare.
+    """
+    started, logger = time.perf_counter(), stage_logger("qa")
+    codebook, manifest = Codebook.load(paths.codebook), Manifest.load(paths.manifest)
+    source = read_source(spark, config)
+    check_source(source, manifest)
+    assignment = split_subjects(source.histories, salt=salt, seed=config.seed, split=config.split).persist()
+    written = {
+        name: tables.read_table(spark, published / name).where(F.col(RUN_ID) == paths.run_id)
+        for name in (SUBJECTS_TABLE, EVENTS_TABLE)
+    }
+    with spark_progress(spark, "qa: integrity"):
+        figures = _integrity(spark, written, codebook, paths)
+    sets = [
+        _persisted(histories)
+        for histories in (
+            of_split(source.histories, assignment, (TRAINING, VALIDATION)),
+            of_split(source.histories, assignment, (HOLDOUT,)),
+            synthetic_histories(written[SUBJECTS_TABLE], written[EVENTS_TABLE], codebook, config),
+        )
+    ]
+    figures |= _sizes(sets)
+    with spark_progress(spark, "qa: compare"):
+        found = compare(*sets, order_by=codebook.events.order_by or "", codebook=codebook, seed=config.qa.seed)
+    for histories in sets:
+        histories.subjects.unpersist()
+        histories.events.unpersist()
+    assignment.unpersist()
+    figures |= found.figures
+    result = QaResult(
+        run_id=paths.run_id,
+        name=config.name,
+        fingerprint=codebook.fingerprint,
+        figures=figures,
+        items=found.items,
+        shown=found.shown,
+        gate=judge(figures, config.qa.gate),
+        lineage=_lineage(config, codebook, manifest, source),
+        protection=protection_counts(codebook),
+        notes=_notes(figures),
+    )
+    result.save(paths.qa)
+    logger.info("overall accuracy %.4f, gate %s", figures["accuracy.overall"], "passed" if result.passed else "failed")
+    return {**result.metrics(), "qa.seconds": time.perf_counter() - started}
+
+
+def check_source(source: Source, manifest: Manifest) -> None:
+    """Raises ContractError if a source table is not what was encoded."""
+    changed = sorted(name for name, digest in source.digest.items() if manifest.source_digest.get(name) != digest)
+    if changed:
+        raise ContractError(
+            f"source table {', '.join(changed)}: its content changed since this run encoded it, so training and "
+            "holdout subjects would be mixed up; start a new run, or restore the table's earlier version"
+        )
+
+
+def synthetic_histories(subjects: DataFrame, events: DataFrame, codebook: Codebook, config: Config) -> Histories:
+    """Written synthetic tables of one run as histories, like those that read_source makes."""
+    settings, key = config.source.events[0], codebook.events.key
+    keyed = events.drop(RUN_ID).withColumnRenamed(key, SUBJECT_KEY)
+    indexed = with_event_index(keyed, order_by=settings.order_by, tie_break=settings.tie_break)
+    subject_key = codebook.subjects.key if codebook.subjects else key
+    own = subjects.drop(RUN_ID).withColumnRenamed(subject_key, SUBJECT_KEY)
+    ordered = [column for column in indexed.columns if column not in (SUBJECT_KEY, EVENT_INDEX)]
+    return Histories(own, indexed.select(SUBJECT_KEY, EVENT_INDEX, *(F.col(quoted(name)) for name in ordered)))
+
+
+def protection_counts(codebook: Codebook) -> dict[str, dict[str, int]]:
+    """Field -> what protection did to it."""
+    fields = [("subject", spec) for spec in codebook.static_fields]
+    fields += [("event", spec) for spec in codebook.event_fields]
+    return {f"{table}: {spec.name}": dict(spec.protection) for table, spec in fields if spec.protection}
+
+
+def _persisted(histories: Histories) -> Histories:
+    return Histories(histories.subjects.persist(), histories.events.persist())
+
+
+def _integrity(
+    spark: SparkSession, written: dict[str, DataFrame], codebook: Codebook, paths: RunPaths
+) -> dict[str, float]:
+    planned = tables.read_table(spark, paths.sampled_sequences, fingerprint=codebook.fingerprint)
+    row = planned.agg(F.count(F.lit(1)), F.sum(F.col(NUM_EVENTS).cast("bigint"))).first()
+    assert row is not None, "an aggregate without groups has one row"
+    found = check_integrity(
+        written[SUBJECTS_TABLE],
+        written[EVENTS_TABLE],
+        key=codebook.events.key,
+        order_by=codebook.events.order_by or "",
+        planned_subjects=int(row[0]),
+        planned_events=int(row[1] or 0),
+    )
+    return integrity_figures(found)
+
+
+def _sizes(sets: list[Histories]) -> dict[str, float]:
+    names = ("training", "holdout", "synthetic")
+    named = dict(zip(names, sets, strict=True))
+    figures = {f"subjects.{name}": float(histories.subjects.count()) for name, histories in named.items()}
+    events = {f"events.{name}": float(histories.events.count()) for name, histories in named.items()}
+    if not events["events.synthetic"]:
+        raise GateUndecided("synthetic events: there are none, so there is nothing to compare; run sample and decode")
+    return figures | events
+
+
+def _notes(figures: dict[str, float]) -> tuple[str, ...]:
+    small = [name for name, least in FIELD_MINIMUM.items() if figures[f"subjects.{name}"] < least]
+    notes = [f"Only {figures[f'subjects.{name}']:.0f} {name} subjects: the figures are mostly noise." for name in small]
+    if figures["accuracy.overall"] > figures["accuracy.overall.ceiling"] + 0.001:
+        notes.append("Overall accuracy is more than .001 above its ceiling; look at the privacy tests for a reason.")
+    return tuple(notes)
+
+
+def _lineage(config: Config, codebook: Codebook, manifest: Manifest, source: Source) -> dict[str, str]:
+    return {
+        "codebook fingerprint": codebook.fingerprint,
+        "manifest digest": manifest.digest,
+        **{f"digest of source {name}": digest for name, digest in sorted(source.digest.items())},
+        **{f"Delta version of source {name}": str(version) for name, version in sorted(source.versions.items())},
+        "run seed": str(config.seed),
+        "QA seed": str(config.qa.seed),
+    }
