@@ -22,6 +22,7 @@ MIN_SHOWN = 5  # real subjects that a shown cell holds at least
 MAX_BINS = 14
 GAP = "__gap"
 _DAY = 86_400_000_000
+_SHORT = 6  # lengths up to here are shown one by one
 _MISSING, _OTHER = "missing", "other"
 
 
@@ -120,16 +121,18 @@ def _scale(spec: FieldSpec) -> tuple[float, str]:
     return (1.0, "whole") if digits == 0 else (10.0**-digits, "number")
 
 
-def _thinned(edges: Sequence[int]) -> list[int]:
-    if len(edges) <= MAX_BINS:
+def _thinned(edges: Sequence[int], most: int = MAX_BINS) -> list[int]:
+    if len(edges) <= most:
         return list(edges)
-    places = np.unique(np.linspace(0, len(edges) - 1, MAX_BINS).astype(int))
+    places = np.unique(np.linspace(0, len(edges) - 1, most).astype(int))
     return [edges[place] for place in places]
 
 
 def length_axis(spec: FieldSpec) -> LineAxis:
     """Ranges of the number of events."""
-    lows = _thinned(sorted({*spec.params["lows"], int(spec.params["highs"][-1]) + 1}))
+    found = sorted({*spec.params["lows"], int(spec.params["highs"][-1]) + 1})
+    short = [low for low in found if low <= _SHORT]
+    lows = [*short, *_thinned([low for low in found if low > _SHORT], MAX_BINS - len(short))]
     return _line([float(low) for low in lows if low > 0], "whole")
 
 
@@ -175,26 +178,14 @@ def gap_axis(order_type: str) -> LineAxis:
             ("below 0", *(_range_label(f"{a:g}", f"{b:g}") for a, b in _pairs(edges)), f"from {edges[-1]:g}", _MISSING),
         )
     days = [0, 1, 2, 4, 7, 14, 28, 56, 91, 182, 365]
-    names = [
-        "0",
-        "1 day",
-        "2 days",
-        "4 days",
-        "1 week",
-        "2 weeks",
-        "4 weeks",
-        "8 weeks",
-        "3 months",
-        "6 months",
-        "1 year",
-    ]
+    names = ["0", "1 d", "2 d", "4 d", "7 d", "2 wk", "4 wk", "8 wk", "3 mo", "6 mo", "1 yr"]
     seconds = [] if order_type == "date" else [1, 60, 3600, 6 * 3600]
     edges = [0.0, *(second * 1e6 for second in seconds), *(float(day * _DAY) for day in days[1:])]
     names = [names[0], *["1 s", "1 min", "1 h", "6 h"][: len(seconds)], *names[1:]]
     ranges = [_range_label(a, b) for a, b in _pairs(names)]
     if order_type == "date":
         ranges[0] = "same day"
-        ranges[1] = "1 day"
+        ranges[1] = "next day"
     return LineAxis(tuple(edges), ("below 0", *ranges, f"from {names[-1]}", _MISSING))
 
 
@@ -219,7 +210,7 @@ def _name(edge: float, kind: str) -> str:
 
 
 def _range_label(low: str, high: str) -> str:
-    return f"{low} – {high}"
+    return f"{low} \u2013 {high}"
 
 
 def _pairs(items: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -84,7 +84,7 @@ def fit_space(layout: Layout, order_by: str | None, real: Sequence[SubjectFrame]
     """From samples of real subjects."""
     order_id = next((column.id for column in layout.events if column.name == order_by), None)
     subjects = pd.concat([frame.subjects for frame in real])
-    events = pd.concat([with_gaps(frame.events, order_id) for frame in real]) if layout.events else None
+    events = pd.concat([with_gaps(frame.events, order_id) for frame in real]) if layout.events else pd.DataFrame()
     ranks, flagged = {}, set()
     axes = [(c, subjects[c.id]) for c in layout.subjects] + [(c, events[c.id]) for c in layout.events]
     for column, values in axes:
@@ -92,7 +92,7 @@ def fit_space(layout: Layout, order_by: str | None, real: Sequence[SubjectFrame]
             ranks[column.id] = np.sort(values.dropna().to_numpy(dtype=np.float64))
             if values.isna().any() and column.id != order_id:
                 flagged.add(column.id)
-    if order_id is not None and events is not None:
+    if order_id is not None:
         ranks[_GAP] = np.sort(events[_GAP].dropna().to_numpy(dtype=np.float64))
     widths = [_SIGNS if c.kind == "category" else 1 + (c.id in flagged) for c in layout.events]
     slots = int(np.clip(MAX_SLOT_COORDINATES // (sum(widths) + 1), 1, MAX_SLOTS))
