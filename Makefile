@@ -91,8 +91,10 @@ format: setup ## Format the code
 .PHONY: lock
 lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (needs a network)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	mkdir -p "$$folder/src/synth_spark"; \
+	cp setup.py pyproject.toml "$$folder/src"; cp synth_spark/__init__.py "$$folder/src/synth_spark"; \
 	"$(PYTHON)" -m venv "$$folder/venv"; \
-	"$$folder/venv/bin/python" -m pip install --progress-bar off '.[dev]'; \
+	"$$folder/venv/bin/python" -m pip install --progress-bar off "$$folder/src[dev]"; \
 	{ echo "# Complete freeze of setup.py's pins, made by: make lock"; \
 	"$$folder/venv/bin/python" -m pip freeze --all | grep -vE '^(pip|synth_spark|synth-spark)( @|==)'; } > $(LOCK).new; \
 	mv $(LOCK).new $(LOCK); \
@@ -100,4 +102,4 @@ lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (ne
 
 .PHONY: clean
 clean: ## Remove the environment, caches and build leftovers (never a workspace)
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

@@ -17,7 +17,7 @@ FORBIDDEN = {
     "plain": {"pyspark", "delta", "torch", "petastorm", "mlflow"},
     "spark": {"torch", "petastorm", "mlflow"},
     "torch": {"pyspark", "delta", "mlflow"},
-    "mlflow": {"torch", "petastorm", "pyspark", "delta"},
+    "mlflow": {"torch", "petastorm"},  # MLflow loads pyspark by itself where it is installed
 }
 # rooms that executors and ranks enter; other rooms may mix colours, module by module
 ROOMS = {
