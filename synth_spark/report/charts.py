@@ -1,0 +1,230 @@
+"""Charts as plotly figures in plain dictionaries, each with the table that stands behind it. [plain]"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synth_spark.qa_result import QaResult, Shown
+from synth_spark.report.style import GRID, INK, QUIET, REAL, SYNTHETIC, axis, layout
+
+FAMILY_NAMES = {
+    "overall": "Overall",
+    "univariate": "Single columns",
+    "bivariate": "Pairs of columns",
+    "trivariate": "Triples of columns",
+    "coherence": "Coherence over time",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the row."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure, what it shows in words, and its table."""
+
+    id: str
+    title: str
+    note: str
+    figure: dict[str, Any]
+    table: Table
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as text; a dash if there is none."""
+    return "\u2013" if share is None else f"{share:.{digits}%}"
+
+
+def accuracy_chart(result: QaResult) -> Chart:
+    """The families: accuracy, its ceiling, and what independent columns would reach."""
+    families = [family for family in FAMILY_NAMES if f"accuracy.{family}" in result.figures]
+    names = [FAMILY_NAMES[family] for family in families]
+    accuracy = [result.figures[f"accuracy.{family}"] for family in families]
+    ceiling = [result.figures[f"accuracy.{family}.ceiling"] for family in families]
+    plain = [result.figures.get(f"accuracy_independent.{family}") for family in families]
+    traces = [
+        _dots(names, plain, "columns without any relation", QUIET, "circle-open", 10),
+        _dots(names, accuracy, "these synthetic data", SYNTHETIC, "circle", 15),
+        _dots(names, ceiling, "ceiling: a second real sample", INK, "line-ns-open", 22),
+    ]
+    figure = {
+        "data": traces,
+        "layout": layout(
+            70 + 52 * len(families),
+            xaxis=axis(tickformat=".0%", range=[min([0.85, *(p for p in [*plain, *accuracy] if p)]) - 0.02, 1.005]),
+            yaxis=axis(autorange="reversed", gridcolor="rgba(0,0,0,0)"),
+        ),
+    }
+    rows = [
+        (name, percent(a, 2), percent(c, 2), f"{a - c:+.2%}", percent(p, 2))
+        for name, a, c, p in zip(names, accuracy, ceiling, plain, strict=True)
+    ]
+    header = ("Family", "Accuracy", "Ceiling", "Difference", "Columns without any relation")
+    return Chart(
+        "accuracy",
+        "Accuracy beside its ceiling",
+        "100 % means equal distributions. The ceiling is what another sample of the same real population would reach.",
+        figure,
+        Table(header, tuple(rows)),
+    )
+
+
+def _dots(
+    names: Sequence[str], values: Sequence[float | None], name: str, color: str, symbol: str, size: int
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(values),
+        "y": list(names),
+        "name": name,
+        "marker": {"color": color, "symbol": symbol, "size": size, "line": {"width": 2.5, "color": color}},
+        "hovertemplate": "%{y}: %{x:.2%}<extra>" + name + "</extra>",
+    }
+
+
+def column_chart(number: int, shown: Shown, title: str, note: str) -> Chart:
+    """One column: share of real and of synthetic subjects per class."""
+    labels = list(shown.axes[0])
+    data = [
+        {
+            "type": "bar",
+            "x": labels,
+            "y": values,
+            "name": name,
+            "marker": {"color": color, "pattern": {"shape": pattern, "size": 5, "solidity": 0.25}},
+            "hovertemplate": "%{x}: %{y:.2%}<extra>" + name + "</extra>",
+        }
+        for name, values, color, pattern in (
+            ("real", shown.real, REAL, ""),
+            ("synthetic", shown.synthetic, SYNTHETIC, "/"),
+        )
+    ]
+    figure = {
+        "data": data,
+        "layout": layout(
+            260,
+            barmode="group",
+            bargap=0.25,
+            bargroupgap=0.0,
+            xaxis=axis(type="category", tickangle=-40 if len(labels) > 6 else 0, gridcolor="rgba(0,0,0,0)"),
+            yaxis=axis(tickformat=".0%", rangemode="tozero", nticks=5),
+            hovermode="x unified",
+        ),
+    }
+    rows = tuple(
+        (label, percent(real, 2), percent(synthetic, 2))
+        for label, real, synthetic in zip(labels, shown.real, shown.synthetic, strict=True)
+    )
+    return Chart(f"column-{number}", title, note, figure, Table(("Class", "Real", "Synthetic"), rows))
+
+
+def dcr_chart(result: QaResult) -> Chart | None:
+    """DCR share of the synthetic subjects and of the control, with three standard errors."""
+    figures = result.figures
+    points = [
+        (label, figures[name], figures[f"{name}.standard_error"])
+        for label, name in (("synthetic subjects", "dcr_share"), ("control: real holdout", "dcr_share.control"))
+        if name in figures
+    ]
+    if not points:
+        return None
+    names = [point[0] for point in points]
+    figure = {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": [point[1] for point in points],
+                "y": names,
+                "marker": {"size": 14, "color": [SYNTHETIC, REAL], "symbol": ["circle", "diamond"]},
+                "error_x": {
+                    "type": "data",
+                    "array": [3 * point[2] for point in points],
+                    "color": INK,
+                    "thickness": 1.5,
+                },
+                "hovertemplate": "%{y}: %{x:.2%}<extra></extra>",
+            }
+        ],
+        "layout": layout(
+            150,
+            showlegend=False,
+            xaxis=axis(
+                tickformat=".0%",
+                range=[min(0.4, *(p[1] - 0.05 for p in points)), max(0.6, *(p[1] + 0.05 for p in points))],
+            ),
+            yaxis=axis(autorange="reversed", gridcolor="rgba(0,0,0,0)", range=[-0.6, len(points) - 0.4]),
+            shapes=[
+                {
+                    "type": "line",
+                    "x0": 0.5,
+                    "x1": 0.5,
+                    "yref": "paper",
+                    "y0": 0,
+                    "y1": 1,
+                    "line": {"color": INK, "dash": "dot"},
+                }
+            ],
+        ),
+    }
+    rows = tuple((name, percent(share, 2), f"\u00b1 {percent(error, 2)}") for name, share, error in points)
+    return Chart(
+        "dcr",
+        "Closer to training than to holdout",
+        "Dotted line: one half, where data that copied nobody lie. Whiskers: three standard errors.",
+        figure,
+        Table(("Subjects", "Share closer to training", "Standard error"), rows),
+    )
+
+
+def training_chart(history: Sequence[dict[str, Any]]) -> Chart | None:
+    """Training and validation loss by epoch."""
+    if not history:
+        return None
+    epochs = [line["epoch"] for line in history]
+    curves = [
+        ("training", "train.loss", QUIET, "dot", "circle-open"),
+        ("validation", "validation.loss", REAL, "solid", "circle"),
+    ]
+    figure = {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "x": epochs,
+                "y": [line.get(key) for line in history],
+                "name": name,
+                "line": {"color": color, "dash": dash, "width": 2},
+                "marker": {"symbol": symbol, "size": 7},
+                "hovertemplate": "epoch %{x}: %{y:.3f}<extra>" + name + "</extra>",
+            }
+            for name, key, color, dash, symbol in curves
+        ],
+        "layout": layout(
+            280, xaxis=axis(title={"text": "epoch"}, gridcolor=GRID), yaxis=axis(title={"text": "nats per subject"})
+        ),
+    }
+    rows = tuple(
+        (
+            str(line["epoch"]),
+            f"{line.get('train.loss', float('nan')):.4f}",
+            f"{line.get('validation.loss', float('nan')):.4f}",
+            f"{line.get('seconds', 0):.0f}",
+        )
+        for line in history
+    )
+    return Chart(
+        "training",
+        "Loss by epoch",
+        "Training stops when subjects that the model does not learn from stop gaining; the best epoch is kept.",
+        figure,
+        Table(("Epoch", "Training", "Validation", "Seconds"), rows),
+    )

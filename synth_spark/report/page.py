@@ -1,0 +1,188 @@
+"""A QaResult as one self-contained HTML page: no network, no other file. [plain]"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from synth_spark.qa_result import QaResult, Shown
+from synth_spark.report.charts import (
+    Chart,
+    Table,
+    accuracy_chart,
+    column_chart,
+    dcr_chart,
+    percent,
+    training_chart,
+)
+from synth_spark.report.pairs import pair_chart, pair_details, readable
+from synth_spark.report.style import DENSITY, DIFFERENCE
+
+_TIME_COLUMNS = ("tgt::Sequence Length", "gap")
+_COMPARISONS = {
+    "accuracy": "training and holdout together (the figure that counts)",
+    "accuracy_training": "training alone",
+    "accuracy_holdout": "holdout alone",
+    "train_vs_holdout": "the two real halves against each other",
+}
+_CRITERIA = {
+    "rows.subjects": "All planned subjects are there",
+    "rows.events": "All planned events are there",
+    "orphans": "Every event belongs to a subject",
+    "duplicate_keys": "No key occurs twice",
+    "order_violations": "Histories are in order",
+    "accuracy.overall": "Accurate enough",
+    "dcr_share": "No closer to training than to holdout",
+}
+
+
+def render_page(
+    result: QaResult, *, history: Sequence[dict[str, Any]] = (), versions: dict[str, str] | None = None
+) -> str:
+    """The page as HTML.
+
+    Args:
+        history: one mapping per epoch with epoch, train.loss, validation.loss, seconds.
+        versions: package -> version, for the lineage.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    charts = _charts(result, history)
+    return environment.get_template("report.html").render(
+        result=result,
+        headline=_headline(result),
+        tiles=_tiles(result),
+        criteria=[(_CRITERIA.get(item.name, item.name), item) for item in result.gate],
+        charts=charts,
+        columns=[chart for chart in charts.values() if chart.id.startswith("column-") and not _is_time(chart, result)],
+        times=[chart for chart in charts.values() if chart.id.startswith("column-") and _is_time(chart, result)],
+        comparisons=_comparisons(result),
+        identical=_identical(result),
+        protection=_protection(result),
+        lineage=_lineage(result, versions or {}),
+        auc=_auc(result),
+        data=_data(charts, result),
+        plotly=get_plotlyjs(),
+        style=_template("report.css"),
+        script=_template("report.js"),
+    )
+
+
+def _template(name: str) -> str:
+    return resources.files("synth_spark.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _charts(result: QaResult, history: Sequence[dict[str, Any]]) -> dict[str, Chart]:
+    found: list[Chart | None] = [accuracy_chart(result), dcr_chart(result), training_chart(history), pair_chart(result)]
+    found += [
+        column_chart(number, shown, _title(shown), _column_note(result, shown))
+        for number, shown in enumerate(result.shown)
+        if len(shown.columns) == 1 and shown.axes[0]
+    ]
+    return {chart.id: chart for chart in found if chart is not None}
+
+
+def _title(shown: Shown) -> str:
+    names = {"gap": "Time to the next event", "tgt::Sequence Length": "Events per subject"}
+    return names.get(shown.columns[0]) or readable(shown.columns[0])
+
+
+def _is_time(chart: Chart, result: QaResult) -> bool:
+    shown = result.shown[int(chart.id.split("-")[1])]
+    return shown.columns[0] in _TIME_COLUMNS
+
+
+def _column_note(result: QaResult, shown: Shown) -> str:
+    score = next((item for item in result.items if item.columns == shown.columns), None)
+    parts = [f"accuracy {percent(score.accuracy, 2)} of {percent(score.ceiling, 2)}"] if score else []
+    if shown.hidden:
+        parts.append(f"{shown.hidden} small {'class' if shown.hidden == 1 else 'classes'} not shown")
+    return ", ".join(parts)
+
+
+def _headline(result: QaResult) -> str:
+    if result.passed:
+        return "These synthetic data pass every criterion of the release gate."
+    failed = sum(not item.ok for item in result.gate)
+    return f"{failed} of {len(result.gate)} criteria of the release gate {'is' if failed == 1 else 'are'} not met."
+
+
+def _tiles(result: QaResult) -> list[tuple[str, str, str]]:
+    figures = result.figures
+    tiles = [
+        (
+            "Accuracy",
+            percent(figures.get("accuracy.overall")),
+            f"of {percent(figures.get('accuracy.overall.ceiling'))} possible",
+        ),
+        ("Subjects", f"{figures.get('rows.subjects', 0):,.0f}", f"{figures.get('rows.events', 0):,.0f} events"),
+        ("Out of order", f"{figures.get('order_violations', 0):,.0f}", "events before their predecessor"),
+    ]
+    if "auc_event" in figures:
+        tiles.append(("Discriminator", f"{figures['auc_event']:.3f}", "0.5: cannot tell real from synthetic"))
+    if "dcr_share" in figures:
+        tiles.append(("Closer to training", percent(figures["dcr_share"]), "50 %: as close to people it never saw"))
+    return tiles
+
+
+def _comparisons(result: QaResult) -> Table:
+    figures = result.figures
+    rows = [
+        (text, percent(figures[f"{name}.overall"], 2), percent(figures[f"{name}.overall.ceiling"], 2))
+        for name, text in _COMPARISONS.items()
+        if f"{name}.overall" in figures
+    ]
+    return Table(("Compared with", "Overall accuracy", "Ceiling"), tuple(rows))
+
+
+def _identical(result: QaResult) -> Table:
+    names = {
+        "identical_share.training": "synthetic histories that also occur in training",
+        "identical_share.holdout": "synthetic histories that also occur in holdout",
+        "identical_share.control": "control: holdout histories that also occur in training",
+    }
+    rows = [(text, percent(result.figures[name], 2)) for name, text in names.items() if name in result.figures]
+    return Table(("Histories equal in every value", "Share"), tuple(rows))
+
+
+def _auc(result: QaResult) -> Table | None:
+    figures = result.figures
+    if "auc_event" not in figures:
+        return None
+    rows = (
+        ("training against synthetic", f"{figures['auc_event']:.4f}"),
+        ("control: training against holdout", f"{figures['auc_event.control']:.4f}"),
+    )
+    return Table(("Classifier told apart", "AUC"), rows)
+
+
+def _protection(result: QaResult) -> Table:
+    rows = [
+        (field, action.replace("_", " "), f"{count:,}")
+        for field, actions in result.protection.items()
+        for action, count in sorted(actions.items())
+        if count
+    ]
+    return Table(("Field", "What was done", "Count"), tuple(rows))
+
+
+def _lineage(result: QaResult, versions: dict[str, str]) -> Table:
+    rows = [("run", result.run_id), *result.lineage.items(), *((f"version of {k}", v) for k, v in versions.items())]
+    return Table(("What", "Value"), tuple(rows))
+
+
+def _data(charts: dict[str, Chart], result: QaResult) -> str:
+    """Figures and pairs for the script, safe inside a script element."""
+    document = {
+        "charts": {chart.id: chart.figure for chart in charts.values()},
+        "pairs": pair_details(result),
+        "scales": {"density": DENSITY, "difference": DIFFERENCE},
+    }
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
