@@ -23,7 +23,7 @@ MAX_BINS = 14
 GAP = "__gap"
 _DAY = 86_400_000_000
 _SHORT = 6  # lengths up to here are shown one by one
-_MISSING, _OTHER = "missing", "other"
+_MISSING, _OTHER, _NO_NEXT = "missing", "other", "no next event"
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def gap_axis(order_type: str) -> LineAxis:
         edges = [0.0, *(float(2**power) for power in range(0, 24, 2))]
         return LineAxis(
             tuple(edges),
-            ("below 0", *(_range_label(f"{a:g}", f"{b:g}") for a, b in _pairs(edges)), f"from {edges[-1]:g}", _MISSING),
+            ("below 0", *(_range_label(f"{a:g}", f"{b:g}") for a, b in _pairs(edges)), f"from {edges[-1]:g}", _NO_NEXT),
         )
     days = [0, 1, 2, 4, 7, 14, 28, 56, 91, 182, 365]
     names = ["0", "1 d", "2 d", "4 d", "7 d", "2 wk", "4 wk", "8 wk", "3 mo", "6 mo", "1 yr"]
@@ -186,11 +186,11 @@ def gap_axis(order_type: str) -> LineAxis:
     if order_type == "date":
         ranges[0] = "same day"
         ranges[1] = "next day"
-    return LineAxis(tuple(edges), ("below 0", *ranges, f"from {names[-1]}", _MISSING))
+    return LineAxis(tuple(edges), ("below 0", *ranges, f"from {names[-1]}", _NO_NEXT))
 
 
 def _line(edges: Sequence[float], kind: str) -> LineAxis:
-    names = [_name(edge, kind) for edge in edges]
+    names = _instant_names(edges) if kind == "instant" else [_name(edge, kind) for edge in edges]
     ranges = [
         a if kind == "whole" and high - low == 1 else _range_label(a, _name(high - 1, kind) if kind == "whole" else b)
         for (a, b), (low, high) in zip(_pairs(names), _pairs(edges), strict=True)
@@ -200,12 +200,19 @@ def _line(edges: Sequence[float], kind: str) -> LineAxis:
     return LineAxis(tuple(edges), (f"below {names[0]}", *ranges, f"from {names[-1]}", _MISSING))
 
 
+def _instant_names(edges: Sequence[float]) -> list[str]:
+    """In the coarsest format that tells all of them exactly."""
+    instants = [_instant(edge) for edge in edges]
+    for style in ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d %H:%M"):
+        names = [instant.strftime(style) for instant in instants]
+        if all(
+            datetime.strptime(name, style).replace(tzinfo=UTC) == i for name, i in zip(names, instants, strict=True)
+        ):
+            return names
+    return [instant.isoformat(sep=" ", timespec="milliseconds") for instant in instants]
+
+
 def _name(edge: float, kind: str) -> str:
-    if kind == "instant":
-        instant = _instant(edge)
-        if (instant.hour, instant.minute, instant.second) == (0, 0, 0):
-            return instant.strftime("%Y-%m-%d")
-        return instant.strftime("%Y-%m-%d %H:%M")
     return f"{edge:,.0f}" if kind == "whole" else f"{edge:,.6g}"
 
 

@@ -58,7 +58,7 @@ def accuracy_chart(result: QaResult) -> Chart:
         "data": traces,
         "layout": layout(
             70 + 52 * len(families),
-            xaxis=axis(tickformat=".0%", range=[min([0.85, *(p for p in [*plain, *accuracy] if p)]) - 0.02, 1.005]),
+            xaxis=axis(tickformat=".0%", range=[min([0.85, *(p for p in [*plain, *accuracy] if p)]) - 0.02, 1.015]),
             yaxis=axis(autorange="reversed", gridcolor="rgba(0,0,0,0)"),
         ),
     }
@@ -99,7 +99,10 @@ def column_chart(number: int, shown: Shown, title: str, note: str) -> Chart:
             "x": labels,
             "y": values,
             "name": name,
-            "marker": {"color": color, "pattern": {"shape": pattern, "size": 5, "solidity": 0.25}},
+            "marker": {
+                "color": color,
+                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6, "solidity": 0.18},
+            },
             "hovertemplate": "%{x}: %{y:.2%}<extra>" + name + "</extra>",
         }
         for name, values, color, pattern in (
@@ -161,7 +164,7 @@ def dcr_chart(result: QaResult) -> Chart | None:
                 tickformat=".0%",
                 range=[min(0.4, *(p[1] - 0.05 for p in points)), max(0.6, *(p[1] + 0.05 for p in points))],
             ),
-            yaxis=axis(autorange="reversed", gridcolor="rgba(0,0,0,0)", range=[-0.6, len(points) - 0.4]),
+            yaxis=axis(gridcolor="rgba(0,0,0,0)", range=[len(points) - 0.4, -0.6]),
             shapes=[
                 {
                     "type": "line",

@@ -10,11 +10,14 @@ from synth_spark.report.charts import Chart, Table, percent
 from synth_spark.report.style import GOOD_TO_BAD, axis, layout
 
 MAX_MAP_COLUMNS = 60
+MAX_NUMBERED_COLUMNS = 14  # beyond, cells are too small for their number
 
 
 def readable(label: str) -> str:
     """tgt::amount -> amount; the next event and the subject's attributes keep their role."""
     part, _, name = label.partition("::")
+    if label == "tgt::Sequence Length":
+        return "events per subject"
     return {"nxt": f"next {name}", "ctx": f"{name} (subject)"}.get(part, name or part)
 
 
@@ -48,6 +51,8 @@ def pair_chart(result: QaResult) -> Chart | None:
                 "zmin": 0,
                 "zmax": largest,
                 "colorscale": GOOD_TO_BAD,
+                "text": [["" if value is None else f"{value:.1%}" for value in line] for line in z],
+                "texttemplate": "%{text}" if len(names) <= MAX_NUMBERED_COLUMNS else "",
                 "xgap": 2,
                 "ygap": 2,
                 "colorbar": {"tickformat": ".1%", "thickness": 12, "title": {"text": "below ceiling", "side": "right"}},
