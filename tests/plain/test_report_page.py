@@ -1,0 +1,59 @@
+"""The report as text: self-contained, safe, and never claiming what it cannot."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from synth_spark.report.page import render_page
+from synth_spark.report.stage import read_history, run_report
+from synth_spark.workspace import RunPaths
+from tests.plain.qa_example import example_result
+
+HISTORY = [{"epoch": 1, "train.loss": 3.0, "validation.loss": 3.1, "seconds": 4.0}]
+
+
+def own_text(page: str) -> str:
+    """The page without plotly's script."""
+    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+
+
+def test_needs_nothing_outside_and_stays_small() -> None:
+    page = render_page(example_result(), history=HISTORY)
+    assert len(page.encode("utf-8")) < 10_000_000
+    assert not re.search(r"""(src|href)=["'](https?:)?//""", own_text(page))
+
+
+def test_hostile_names_stay_text() -> None:
+    page = render_page(example_result())
+    assert "<b>&</script>" not in page
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    assert json.loads(data[1])["pairs"][0]["columns"][0] == "tgt::<b>&</script>\u2028"
+
+
+def test_says_what_it_is_and_not_more() -> None:
+    text = own_text(render_page(example_result(passed=False)))
+    assert "Gate failed" in text
+    assert "smoke test" in text.lower()
+    assert "anonymous" not in text.lower()
+    assert "A note." in text
+    assert text.count("<details>") >= 4
+
+
+def test_a_holdout_of_zero_leaves_a_readable_page() -> None:
+    result = example_result()
+    figures = {name: value for name, value in result.figures.items() if not name.startswith(("dcr", "auc"))}
+    text = own_text(render_page(type(result)(**{**vars(result), "figures": figures, "shown": (), "items": ()})))
+    assert "closeness cannot be judged" in text
+
+
+def test_the_stage_writes_the_page_beside_the_result(tmp_path: Path) -> None:
+    paths = RunPaths("run-1", tmp_path)
+    paths.checkpoint.mkdir()
+    lines = [json.dumps({**HISTORY[0], "validation.loss": loss}) for loss in (9.0, 3.1)]
+    (paths.checkpoint / "metrics.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    example_result().save(paths.qa)
+    assert read_history(paths) == HISTORY
+    assert run_report(paths)["report.bytes"] == paths.report.stat().st_size
