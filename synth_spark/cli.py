@@ -1,0 +1,183 @@
+"""The command line. Every command loads only what it needs, so that --help is quick. [plain]"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synth_spark.errors import SynthError
+
+EXIT_CODES = """
+Exit codes: 0 done; 2 wrong usage; 10 an error a user can act on; 11 config; 12 environment; 13 source; 14 artifacts;
+15 training; 20 gate failed, nothing published; 21 gate undecided, nothing published; 1 anything unforeseen.
+"""
+
+app = typer.Typer(
+    help="Learn from subjects and their events, generate synthetic ones, prove their quality, publish them.\n\n"
+    "source tables -> encode -> train -> sample -> decode -> qa -> publish. 'run' walks the whole line and goes on "
+    "where a broken-off run stopped; the other commands run one stage of a run.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the data set, see conf/reference.yml")]
+RunOption = Annotated[str | None, typer.Option("--run", help="Run to work on.", show_default="the newest")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    config: ConfigArgument,
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", help="Name of a new run, or of the run to go on with.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin a new run, also if the last one is unfinished.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Publish although the gate says no; it is recorded.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Walk the whole line: encode, train, sample, decode, qa, publish.
+
+    Reads the source tables of CONFIG; writes into its workspace (output.root): the run's folder, the published
+    tables and views, MLflow. A run that was broken off goes on with its first stage that is not done.
+    """
+    from synth_spark.pipeline.line import run_line
+
+    _guarded(lambda: run_line(config, run_id=run_id, fresh=fresh, force=force), debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def encode(config: ConfigArgument, run: RunOption = None, debug: DebugOption = False) -> None:
+    """Begin a run: read, check, split by subject, fit the codebook, encode.
+
+    Reads the source tables; writes codebook, sequences and manifest. Rare values are protected here, before
+    anything is learned. With --run the run gets that name, or is encoded again.
+    """
+    _stage("encode", config, run, debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def train(config: ConfigArgument, run: RunOption = None, debug: DebugOption = False) -> None:
+    """Learn the sequence model; goes on after the last complete epoch.
+
+    Reads sequences through the manifest; writes the checkpoint. Metrics go to MLflow while it trains.
+    """
+    _stage("train", config, run, debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def sample(
+    config: ConfigArgument,
+    run: RunOption = None,
+    subjects: Annotated[
+        int | None,
+        typer.Option("--subjects", min=0, help="How many synthetic subjects.", show_default="as the config says"),
+    ] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Draw any number of synthetic histories from a run's model, without training again.
+
+    Reads the checkpoint; writes sampled_sequences. If the run is decoded already, its tables stay as they are: a new
+    run with the same model is made, and its name is told. Fewer subjects are a prefix of more.
+    """
+    _stage("sample", config, run, debug, subjects=subjects)
+
+
+@app.command(epilog=EXIT_CODES)
+def decode(config: ConfigArgument, run: RunOption = None, debug: DebugOption = False) -> None:
+    """Turn sampled sequences into tables with the source's schema.
+
+    Reads sampled_sequences and codebook; writes the run's rows of the synthetic tables. Nothing is published yet.
+    """
+    _stage("decode", config, run, debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def qa(config: ConfigArgument, run: RunOption = None, debug: DebugOption = False) -> None:
+    """Measure accuracy and privacy against the holdout, and judge the gate.
+
+    Reads source and synthetic tables; writes qa.json and report.html.
+    """
+    _stage("qa", config, run, debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def publish(
+    config: ConfigArgument,
+    run: RunOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Publish although the gate says no; it is recorded.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Turn the published views to a run, if its gate passed.
+
+    Reads qa.json; adds one row to the table of publications. Without a passed gate it ends with code 20 or 21 and the
+    views stay as they were.
+    """
+    _stage("publish", config, run, debug, force=force)
+
+
+@app.command(epilog=EXIT_CODES)
+def doctor(
+    root: Annotated[Path, typer.Option("--root", help="Workspace folder to look at.")] = Path("workspace"),
+) -> None:
+    """Look for what would keep a run from working; each finding comes with its fix. Exit code 12 if there is any."""
+    from synth_spark.doctor import findings
+
+    found = findings(root)
+    for finding in found:
+        typer.echo(f"{'ok  ' if finding.ok else 'FIX '} {finding.name:<16} {finding.detail}")
+        if finding.fix:
+            typer.echo(f"     {'':<16} {finding.fix}")
+    raise typer.Exit(0 if all(finding.ok for finding in found) else 12)
+
+
+def _stage(
+    stage: str, config: Path, run: str | None, debug: bool, *, force: bool = False, subjects: int | None = None
+) -> None:
+    from synth_spark.pipeline.stages import run_stage
+
+    def work() -> None:
+        paths, figures = run_stage(stage, config, run, force=force, subjects=subjects)
+        typer.echo(f"{stage} done: run {paths.run_id}")
+        for name, value in figures.items():
+            typer.echo(f"  {name:<32} {value:,.4f}" if isinstance(value, float) else f"  {name:<32} {value}")
+        following = _next_command(paths.run_id, stage, config)
+        if following:
+            typer.echo(f"go on with: {following}")
+
+    _guarded(work, debug)
+
+
+def _next_command(run_id: str, stage: str, config: Path) -> str:
+    from synth_spark.pipeline.runs import STAGES
+
+    index = STAGES.index(stage) + 1
+    return f"synth-spark {STAGES[index]} {config} --run {run_id}" if index < len(STAGES) else ""
+
+
+def _guarded(work: Callable[[], object], debug: bool) -> None:
+    """Errors that a user can act on as one message and their own exit code; the traceback is in the run's log."""
+    try:
+        work()
+    except SynthError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+
+
+def main() -> None:
+    """Entry of the console script."""
+    app(prog_name="synth-spark")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

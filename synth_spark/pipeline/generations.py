@@ -1,0 +1,40 @@
+"""Another generation from a trained model, without touching the tables of the run that trained it. [plain]
+
+A generation is a run of its own: it gets copies of the small files (config, codebook, manifest, model, its metrics)
+and names its parent in run.json; the parent's sequences, which only training reads, are not copied.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from synth_spark.errors import ContractError
+from synth_spark.pipeline.runs import RunState, create_run, save_state
+from synth_spark.pipeline.stages import config_of
+from synth_spark.workspace import RunPaths, Workspace
+
+_INHERITED = ("encode", "train")
+
+
+def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> tuple[RunPaths, RunState]:
+    """A new run that begins after training, with the parent's model.
+
+    Raises:
+        ContractError: the parent has no trained model.
+    """
+    missing = [stage for stage in _INHERITED if not state.is_done(stage)]
+    if missing:
+        raise ContractError(f"sample: run {parent.run_id} has no finished {missing[0]} stage; run it first")
+    paths, child = create_run(workspace, config_of(parent))
+    for source, target in (
+        (parent.codebook, paths.codebook),
+        (parent.manifest, paths.manifest),
+        (parent.config, paths.config),
+    ):
+        shutil.copyfile(source, target)
+    shutil.copytree(parent.checkpoint / "model", paths.checkpoint / "model")
+    shutil.copyfile(parent.checkpoint / "metrics.jsonl", paths.checkpoint / "metrics.jsonl")
+    child.parent = parent.run_id
+    child.stages = {stage: state.stages[stage] for stage in _INHERITED}
+    save_state(paths, child)
+    return paths, child

@@ -1,0 +1,92 @@
+"""The whole line in one Spark session, from wherever the last call ended. [plain; each stage loads its own engine]"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+from synth_spark.config import Config, load_config
+from synth_spark.errors import GateFailed, GateUndecided
+from synth_spark.pipeline.opened import OpenRun, open_run
+from synth_spark.pipeline.runs import RunState, config_digest, create_run, load_state, runs_of
+from synth_spark.pipeline.stages import adopt_config, execute
+from synth_spark.pipeline.summary import say, tell_plan, tell_summary
+from synth_spark.workspace import RunPaths, Workspace
+
+
+def run_line(
+    config_path: str | Path, *, run_id: str | None = None, fresh: bool = False, force: bool = False
+) -> RunPaths:
+    """Run all stages that are not done, and say what came of it.
+
+    Without `run_id`, an unfinished newest run with the same settings goes on with its first stage that is not done;
+    else, or with `fresh`, a new run begins. A process that was killed anywhere leaves a run that can go on.
+
+    Raises:
+        GateFailed, GateUndecided: the run is complete but was not published.
+        SynthError: a stage cannot do its work; the message says what to do.
+    """
+    config = load_config(config_path)
+    workspace = Workspace.at(config.output.root)
+    paths, state, reason = _choose(config, workspace, run_id, fresh)
+    tell_plan(config, workspace, state, reason)
+    if state.next_stage is None:
+        say("nothing to do: all stages are done; --fresh begins a new run")
+        return paths
+    with open_run(config, workspace, paths, state, catalog=True) as run:
+        stopped = _run_stages(run, force)
+        run.save()
+        tell_summary(config, workspace, paths, state, seconds=process_seconds(), tracking=run.tracker.uri)
+        if stopped is not None:
+            raise stopped
+        run.tracker.finished()
+    for failure in run.tracker.failures:
+        say(f"MLflow is not complete: {failure}")
+    return paths
+
+
+def process_seconds() -> float:
+    """How long this process has lived."""
+    return time.time() - psutil.Process(os.getpid()).create_time()
+
+
+def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: bool) -> tuple[RunPaths, RunState, str]:
+    """The run to work on, and why this one."""
+    if run_id is not None and not fresh and workspace.run(run_id).state.exists():
+        paths = workspace.run(run_id)
+        state = load_state(paths)
+        if state.next_stage is not None:
+            adopt_config(config, paths, state, state.next_stage)
+        return paths, state, "goes on, as asked"
+    newest = None if fresh or run_id is not None else next(reversed(runs_of(workspace, config.name)), None)
+    if newest is None:
+        return *create_run(workspace, config, run_id), "new"
+    if newest.next_stage is None:
+        return *create_run(workspace, config), f"new; the last one, {newest.run_id}, is complete"
+    if newest.config_digest != config_digest(config):
+        return *create_run(workspace, config), f"new; the last one, {newest.run_id}, has other settings"
+    reason = f"unfinished, goes on with {newest.next_stage}; --fresh begins a new one"
+    return workspace.run(newest.run_id), newest, reason
+
+
+def _run_stages(run: OpenRun, force: bool) -> Exception | None:
+    """All stages that are not done; a gate that says no is returned, to be raised after the summary."""
+    before, stages = time.perf_counter(), 0.0
+    spark = run.spark  # made now, so that a missing Java or a held catalog is told before hours of work
+    assert spark is not None
+    stopped: Exception | None = None
+    while stopped is None and (stage := run.state.next_stage) is not None:
+        say(f"{stage} ...")
+        started = time.perf_counter()
+        try:
+            execute(run, stage, force=force)
+        except (GateFailed, GateUndecided) as error:
+            stopped = error
+        stages += time.perf_counter() - started
+        say(f"{stage} {'stopped' if stopped else 'done'} in {time.perf_counter() - started:.1f} s")
+    lived_before = process_seconds() - (time.perf_counter() - before)
+    run.state.start_up_seconds = lived_before + (time.perf_counter() - before) - stages
+    return stopped

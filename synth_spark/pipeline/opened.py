@@ -1,0 +1,97 @@
+"""A run that this process works on: its lock, log, tracker, memory record and Spark session. [plain]"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from synth_spark import logs
+from synth_spark.config import Config
+from synth_spark.pipeline.lock import run_lock
+from synth_spark.pipeline.memory import PeakMemory
+from synth_spark.pipeline.runs import RunState, save_state
+from synth_spark.workspace import RunPaths, Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from synth_spark.tracking import Tracker
+
+
+@dataclass
+class OpenRun:
+    """What a stage of the pipeline needs."""
+
+    config: Config
+    workspace: Workspace
+    paths: RunPaths
+    state: RunState
+    tracker: Tracker
+    memory: PeakMemory
+    catalog: bool  # the session must know the views
+    _session: SparkSession | None = field(default=None, repr=False)
+    _saving: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session, made on first use."""
+        if self._session is None:
+            from synth_spark.session import get_spark
+
+            self._session = get_spark(workspace=self.workspace, catalog=self.catalog)
+        return self._session
+
+    def save(self) -> None:
+        """Write run.json with what is known by now."""
+        with self._saving:
+            self.state.mlflow_run_id = self.tracker.mlflow_run_id or self.state.mlflow_run_id
+            self.state.peak_memory_bytes = max(self.state.peak_memory_bytes, self.memory.peak_bytes)
+            save_state(self.paths, self.state)
+
+
+@contextmanager
+def open_run(
+    config: Config, workspace: Workspace, paths: RunPaths, state: RunState, *, catalog: bool
+) -> Iterator[OpenRun]:
+    """Hold a run while inside. A Spark session that is made in here is stopped at the end, one that was there stays.
+
+    Raises:
+        ContractError: another process works on the run.
+    """
+    from synth_spark.pipeline.tracked import describe_run
+    from synth_spark.tracking import Tracker
+
+    tags = {"synth_spark.version": state.versions["synth_spark"], "git_commit": state.git_commit}
+    with ExitStack() as stack:
+        stack.enter_context(run_lock(paths.folder))
+        stack.enter_context(logs.configure(paths.run_id, paths.log))
+        memory = stack.enter_context(PeakMemory())
+        tracker = Tracker(workspace.root, experiment=config.name, run_id=paths.run_id, tags=tags)
+        stack.enter_context(tracker)
+        run = OpenRun(config, workspace, paths, state, tracker, memory, catalog)
+        describe_run(run)
+        found = _running_session()
+        try:
+            yield run
+        except Exception as error:
+            logs.stage_logger("line").error("%s", type(error).__name__, exc_info=True)
+            raise
+        finally:
+            run.save()
+            tracker.metrics({"peak_memory_bytes": state.peak_memory_bytes})
+            if run._session is not None and found is None:
+                run._session.stop()
+
+
+def _running_session() -> Any:
+    """This process's session if there is one, without loading pyspark for the question."""
+    import sys
+
+    if "pyspark.sql" not in sys.modules:
+        return None
+    from pyspark import SparkContext
+
+    return SparkContext._active_spark_context

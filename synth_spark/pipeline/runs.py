@@ -1,0 +1,183 @@
+"""Runs: their names and the record in run.json of what each has done. [plain]
+
+run.json holds, stage by stage, status, start, seconds and figures; it is replaced atomically after every change, so
+that a killed process leaves the record of the last complete step. Its values are counts and times, never data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from synth_spark.config import Config, dump_config
+from synth_spark.errors import ContractError
+from synth_spark.pipeline.provenance import git_commit, versions
+from synth_spark.workspace import RunPaths, Workspace
+
+FORMAT = 1
+STAGES = ("encode", "train", "sample", "decode", "qa", "publish")
+STARTED, DONE, FAILED = "started", "done", "failed"
+# sections of the config that a stage's result depends on, beside those of the stages before it
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "encode": ("name", "seed", "source", "split", "protection", "preflight"),
+    "train": ("train",),
+    "sample": ("sample",),
+    "decode": (),
+    "qa": ("qa",),
+    "publish": ("output",),
+}
+Figures = dict[str, Any]
+
+
+@dataclass
+class StageRecord:
+    """One stage of one run."""
+
+    status: str  # STARTED, DONE or FAILED
+    started: str  # UTC, ISO 8601
+    seconds: float = 0.0
+    figures: Figures = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass
+class RunState:
+    """What run.json holds."""
+
+    run_id: str
+    name: str
+    created: str
+    config_digest: str
+    git_commit: str
+    versions: dict[str, str]
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    subjects: int | None = None  # synthetic subjects asked for on the command line; None: the config decides
+    parent: str | None = None  # run whose model this generation uses
+    mlflow_run_id: str | None = None
+    peak_memory_bytes: int = 0
+    start_up_seconds: float = 0.0  # Spark and imports, of the process that worked on it last
+    format: int = FORMAT
+
+    def is_done(self, stage: str) -> bool:
+        """Whether the stage ended well."""
+        record = self.stages.get(stage)
+        return record is not None and record.status == DONE
+
+    @property
+    def next_stage(self) -> str | None:
+        """The first stage that is not done; None when all are."""
+        return next((stage for stage in STAGES if not self.is_done(stage)), None)
+
+    def begin(self, stage: str) -> None:
+        """Note the start of a stage; whatever came after it is no longer valid."""
+        for later in STAGES[STAGES.index(stage) + 1 :]:
+            self.stages.pop(later, None)
+        self.stages[stage] = StageRecord(STARTED, utc_now())
+
+
+def utc_now() -> str:
+    """This second in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def config_digest(config: Config) -> str:
+    """Digest of all settings, defaults included."""
+    return _digest(config.model_dump(mode="json"))
+
+
+def changed_sections(config: Config, earlier: Config, stages: tuple[str, ...]) -> list[str]:
+    """Sections that the given stages depend on and that differ between two configs."""
+    ours, theirs = config.model_dump(mode="json"), earlier.model_dump(mode="json")
+    return [section for stage in stages for section in SECTIONS[stage] if ours[section] != theirs[section]]
+
+
+def new_run_id(name: str) -> str:
+    """A name that says what and when, and is nobody else's: cdnow-20261122-1432-a1b2c3."""
+    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M}-{secrets.token_hex(3)}"
+
+
+def create_run(workspace: Workspace, config: Config, run_id: str | None = None) -> tuple[RunPaths, RunState]:
+    """A new run's folder with its resolved config and an empty record.
+
+    Raises:
+        ContractError: the id is taken, or is no plain name.
+    """
+    run_id = run_id or new_run_id(config.name)
+    if not run_id.replace("-", "").replace("_", "").replace(".", "").isalnum() or run_id.startswith("."):
+        raise ContractError(f"run id {run_id!r}: only letters, digits, '-', '_' and '.' are allowed")
+    paths = workspace.run(run_id)
+    if paths.state.exists():
+        raise ContractError(f"run {run_id}: exists already; take another id, or go on with it")
+    paths.folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(paths.config, dump_config(config))
+    state = RunState(run_id, config.name, utc_now(), config_digest(config), git_commit(), versions())
+    save_state(paths, state)
+    return paths, state
+
+
+def load_state(paths: RunPaths) -> RunState:
+    """Read and check run.json.
+
+    Raises:
+        ContractError: missing, damaged, or of another format.
+    """
+    try:
+        document = json.loads(paths.state.read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
+        stages = {stage: StageRecord(**record) for stage, record in document.pop("stages").items()}
+        return RunState(**document, stages=stages)
+    except FileNotFoundError:
+        raise ContractError(f"run {paths.run_id}: not found in {paths.folder.parent}; see there for the runs") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ContractError(f"{paths.state}: damaged or foreign ({error}); start a new run") from None
+
+
+def save_state(paths: RunPaths, state: RunState) -> None:
+    """Replace run.json."""
+    write_atomically(paths.state, json.dumps(asdict(state), indent=1, default=str) + "\n")
+
+
+def runs_of(workspace: Workspace, name: str) -> list[RunState]:
+    """All readable runs of a config name, oldest first."""
+    found = []
+    for file in sorted((workspace.root / "runs").glob("*/run.json")):
+        try:
+            state = load_state(workspace.run(file.parent.name))
+        except ContractError:  # a damaged record must not hide the others
+            continue
+        if state.name == name:
+            found.append((state.created, file.stat().st_mtime_ns, state))
+    return [state for _, _, state in sorted(found, key=lambda item: item[:2])]
+
+
+def newest_run(workspace: Workspace, name: str) -> RunState:
+    """The run of this name that was begun last.
+
+    Raises:
+        ContractError: there is none.
+    """
+    runs = runs_of(workspace, name)
+    if not runs:
+        raise ContractError(f"{workspace.root}: no run of {name!r} yet; start one with: synth-spark run, or encode")
+    return runs[-1]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode("utf-8")).hexdigest()[:32]

@@ -1,0 +1,226 @@
+"""Single stages of a run: what each needs, calls and leaves behind. [plain; each stage loads its own engine]"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from synth_spark.codebook import Codebook
+from synth_spark.config import Config, dump_config, load_config, parse_config
+from synth_spark.errors import ConfigError, ContractError
+from synth_spark.logs import stage_logger
+from synth_spark.manifest import Manifest
+from synth_spark.model.facts import read_facts
+from synth_spark.pipeline.live import LiveMetrics
+from synth_spark.pipeline.opened import OpenRun, open_run
+from synth_spark.pipeline.runs import (
+    DONE,
+    FAILED,
+    STAGES,
+    Figures,
+    RunState,
+    changed_sections,
+    config_digest,
+    create_run,
+    load_state,
+    newest_run,
+    write_atomically,
+)
+from synth_spark.pipeline.tracked import stage_ended
+from synth_spark.workspace import RunPaths, Workspace
+
+_CHANGES_PUBLISHED_ROWS = ("encode", "train", "sample", "decode")
+
+
+def run_stage(
+    stage: str,
+    config_path: str | Path,
+    run_id: str | None = None,
+    *,
+    force: bool = False,
+    subjects: int | None = None,
+) -> tuple[RunPaths, Figures]:
+    """Run one stage of a run: by default of the newest one; encode begins a new run.
+
+    Args:
+        stage: one of STAGES.
+        config_path: the YAML file; settings of this and later stages may differ from the run's, earlier ones not.
+        run_id: the run to work on.
+        force: publish although the gate says no.
+        subjects: for sample, how many; a run that is decoded already gets a new generation, see generations.py.
+
+    Returns:
+        Where the run is, and the stage's figures.
+
+    Raises:
+        ContractError: an earlier stage is missing, was made with other settings, or the run is published.
+    """
+    config = load_config(config_path)
+    workspace = Workspace.at(config.output.root)
+    paths, state = _run_for(stage, config, workspace, run_id)
+    if stage == "sample" and "decode" in state.stages:
+        from synth_spark.pipeline.generations import new_generation
+
+        paths, state = new_generation(workspace, paths, state)
+    if stage == "sample":
+        state.subjects = subjects
+    with open_run(config, workspace, paths, state, catalog=stage == "publish") as run:
+        figures = execute(run, stage, force=force)
+        if state.next_stage is None:
+            run.tracker.finished()
+        else:
+            run.tracker.unfinished()
+    return paths, figures
+
+
+def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
+    """Run a stage of an open run, with its record in run.json, its log and its metrics.
+
+    Raises:
+        ContractError: what the stage needs is missing or belongs to something else.
+    """
+    log = stage_logger(stage)
+    _check_ready(run, stage)
+    state = run.state
+    state.begin(stage)
+    run.save()
+    log.info("started")
+    record, started = state.stages[stage], time.perf_counter()
+    try:
+        figures = _CALLS[stage](run, force)
+    except BaseException as error:
+        record.status, record.seconds, record.error = FAILED, time.perf_counter() - started, type(error).__name__
+        run.save()
+        log.error("failed: %s", type(error).__name__)
+        raise
+    record.status, record.seconds, record.figures = DONE, time.perf_counter() - started, figures
+    run.save()
+    log.info("done", extra={"seconds": record.seconds, **{f"figure.{key}": value for key, value in figures.items()}})
+    stage_ended(run, stage, figures, record.seconds)
+    return figures
+
+
+def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | None) -> tuple[RunPaths, RunState]:
+    if stage not in STAGES:
+        raise ConfigError(f"stage: {stage!r} is unknown; allowed: {', '.join(STAGES)}")
+    if stage == "encode" and (run_id is None or not workspace.run(run_id).state.exists()):
+        return create_run(workspace, config, run_id)
+    state = load_state(workspace.run(run_id)) if run_id else newest_run(workspace, config.name)
+    paths = workspace.run(state.run_id)
+    adopt_config(config, paths, state, stage)
+    return paths, state
+
+
+def adopt_config(config: Config, paths: RunPaths, state: RunState, stage: str) -> None:
+    """Let a run go on at `stage` with this config.
+
+    Raises:
+        ContractError: settings that earlier stages used have changed since.
+    """
+    before = STAGES[: STAGES.index(stage)]
+    changed = changed_sections(config, config_of(paths), before)
+    if changed:
+        raise ContractError(
+            f"run {paths.run_id}: settings of earlier stages changed since ({', '.join(changed)}); "
+            "start a new run with them, or give the run's own config.yml"
+        )
+    state.config_digest = config_digest(config)
+    write_atomically(paths.config, dump_config(config))
+
+
+def config_of(paths: RunPaths) -> Config:
+    """The config that a run was made with."""
+    import yaml
+
+    try:
+        return parse_config(yaml.safe_load(paths.config.read_text(encoding="utf-8")), origin=str(paths.config))
+    except FileNotFoundError:
+        raise ContractError(f"run {paths.run_id}: {paths.config.name} is missing; start a new run") from None
+
+
+def _check_ready(run: OpenRun, stage: str) -> None:
+    """Earlier stages are done, and what they left belongs together."""
+    index, paths = STAGES.index(stage), run.paths
+    missing = [earlier for earlier in STAGES[:index] if not run.state.is_done(earlier)]
+    if missing:
+        raise ContractError(f"{stage}: run {paths.run_id} has no finished {missing[0]} stage; run it first")
+    if index > STAGES.index("encode"):
+        fingerprint = Codebook.load(paths.codebook).fingerprint
+        _same(run, "the manifest", Manifest.load(paths.manifest).codebook_fingerprint, fingerprint)
+        if index > STAGES.index("train"):
+            model = read_facts(paths.checkpoint / "model")
+            _same(run, "the checkpoint", model["codebook_fingerprint"], fingerprint)
+    if stage in _CHANGES_PUBLISHED_ROWS and "publish" in run.state.stages:
+        _check_unpublished(run, stage)
+
+
+def _same(run: OpenRun, what: str, found: str, fingerprint: str) -> None:
+    if found != fingerprint:
+        raise ContractError(
+            f"run {run.paths.run_id}: {what} belongs to codebook {found}, codebook.json is {fingerprint}; "
+            "run the stage that made it again"
+        )
+
+
+def _check_unpublished(run: OpenRun, stage: str) -> None:
+    from synth_spark.columns import RUNS_TABLE
+    from synth_spark.publish.publications import is_published
+
+    if is_published(run.spark, run.workspace.published / RUNS_TABLE, run.paths.run_id):
+        raise ContractError(
+            f"{stage}: run {run.paths.run_id} is published, so its rows must not change; start a new run, "
+            "or make more subjects from its model: synth-spark sample --run ... --subjects N"
+        )
+
+
+def _encode(run: OpenRun, force: bool) -> Figures:
+    from synth_spark.encode.stage import run_encode
+
+    return run_encode(run.spark, run.config, run.paths, salt=run.workspace.salt())
+
+
+def _train(run: OpenRun, force: bool) -> Figures:
+    from synth_spark.train.stage import run_train
+
+    spark = run.spark if run.config.train.launcher != "inprocess" else None
+    with LiveMetrics(run.paths.checkpoint / "metrics.jsonl", run.tracker):
+        return run_train(spark, run.config, run.paths)
+
+
+def _sample(run: OpenRun, force: bool) -> Figures:
+    from synth_spark.sample.stage import run_sample
+
+    return run_sample(run.spark, run.config, run.paths, subjects=run.state.subjects)
+
+
+def _decode(run: OpenRun, force: bool) -> Figures:
+    from synth_spark.decode.stage import run_decode
+
+    return run_decode(run.spark, run.config, run.paths, published=run.workspace.published)
+
+
+def _qa(run: OpenRun, force: bool) -> Figures:
+    from synth_spark.qa.stage import run_qa
+    from synth_spark.report.stage import run_report
+
+    salt, published = run.workspace.salt(), run.workspace.published
+    figures = run_qa(run.spark, run.config, run.paths, salt=salt, published=published)
+    return {**figures, **run_report(run.paths)}
+
+
+def _publish(run: OpenRun, force: bool) -> Figures:
+    from synth_spark.publish.stage import run_publish
+
+    return run_publish(run.spark, run.config, run.workspace, run.paths, force=force)
+
+
+_CALLS: dict[str, Callable[[OpenRun, bool], dict[str, Any]]] = {
+    "encode": _encode,
+    "train": _train,
+    "sample": _sample,
+    "decode": _decode,
+    "qa": _qa,
+    "publish": _publish,
+}

@@ -1,0 +1,136 @@
+"""What the line says before and after its work, as plain text or, on a terminal, as a table. [plain]"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from synth_spark.config import Config
+from synth_spark.pipeline.runs import STAGES, RunState
+from synth_spark.workspace import RunPaths, Workspace
+
+_WHAT = {
+    "encode": "read the source, split by subject, protect rare values, encode",
+    "train": "learn the sequence model, stop when validation gets no better",
+    "sample": "draw synthetic histories from the model",
+    "decode": "turn them into tables with the source's schema",
+    "qa": "measure accuracy and privacy, write the report",
+    "publish": "check the gate, turn the views to this run",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the final table."""
+
+    what: str
+    value: str
+    remark: str = ""
+
+
+def tell_plan(config: Config, workspace: Workspace, state: RunState, reason: str) -> None:
+    """Before work: which run, why this one, what will be done and what is done already."""
+    say(f"run {state.run_id} ({reason})")
+    say(f"  workspace {workspace.root}")
+    for stage in STAGES:
+        mark = "done" if state.is_done(stage) else "to do"
+        say(f"  {stage:<8} {mark:<6} {_WHAT[stage]}")
+
+
+def tell_summary(
+    config: Config, workspace: Workspace, paths: RunPaths, state: RunState, *, seconds: float, tracking: str
+) -> None:
+    """After work: times, rows, quality, privacy, gate; where the report is, how to query, how to open MLflow."""
+    _print_table(f"run {state.run_id}", list(summary_rows(state, seconds)))
+    if paths.report.exists():
+        say(f"\nReport       {paths.report}")
+    if state.is_done("publish"):
+        say(f"\nQuery the synthetic tables, from Python:\n{query_snippet(config, workspace)}")
+    say(f"\nOpen MLflow  mlflow ui --backend-store-uri {tracking}   (experiment {config.name})")
+
+
+def summary_rows(state: RunState, seconds: float) -> Iterable[Row]:
+    """Rows of the final table; `seconds` is this process's life so far."""
+    for stage, record in state.stages.items():
+        yield Row(stage, f"{record.seconds:.1f} s", record.status if record.status != "done" else _remark(state, stage))
+    yield Row("Spark and start-up", f"{state.start_up_seconds:.1f} s", "")
+    yield Row("this command", f"{seconds:.1f} s", f"peak memory {state.peak_memory_bytes / 2**30:.1f} GiB")
+    figures = _figures(state, "qa")
+    if figures:
+        yield Row(
+            "accuracy",
+            _number(figures, "accuracy.overall"),
+            f"of {_number(figures, 'accuracy.overall.ceiling')} possible",
+        )
+        yield Row("discriminator AUC", _number(figures, "auc_event"), "0.5 is best")
+        error = figures.get("dcr_share.standard_error")
+        beside = f"+- {error:.4f}; 0.5 or less: no closer to training than to holdout" if error is not None else ""
+        yield Row("privacy smoke test", _number(figures, "dcr_share"), beside)
+    yield Row("gate", *_gate(state))
+
+
+def query_snippet(config: Config, workspace: Workspace) -> str:
+    """Lines to paste into a Python session."""
+    return (
+        "    import synth_spark\n"
+        "    from synth_spark.session import get_spark\n"
+        f"    events = synth_spark.read_published(get_spark(), {str(workspace.root)!r}, 'events')\n"
+        "    events.show()\n"
+        "  or through the catalog's views:\n"
+        "    from synth_spark.workspace import Workspace\n"
+        f"    spark = get_spark(workspace=Workspace.at({str(workspace.root)!r}), catalog=True)\n"
+        f"    spark.sql('SELECT * FROM {config.output.schema_name}.events').show()"
+    )
+
+
+def say(text: str) -> None:
+    """One line to the user."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _remark(state: RunState, stage: str) -> str:
+    figures = state.stages[stage].figures
+    if stage == "train" and "epochs" in figures:
+        return f"{figures['epochs']} epochs, {figures.get('train.events_per_second', 0):,.0f} events/s"
+    if stage in ("sample", "decode", "publish") and "events" in figures:
+        return f"{figures['subjects']:,} subjects, {figures['events']:,} events"
+    return ""
+
+
+def _gate(state: RunState) -> tuple[str, str]:
+    figures = _figures(state, "publish")
+    if figures:
+        forced = ", published by force" if figures.get("forced") else ""
+        return str(figures["gate"]), f"publication {figures['publication']}{forced}"
+    record = state.stages.get("publish")
+    if record is not None and record.error in ("GateFailed", "GateUndecided"):
+        return ("failed" if record.error == "GateFailed" else "undecided"), "nothing was published"
+    return "not reached", ""
+
+
+def _figures(state: RunState, stage: str) -> dict[str, float]:
+    return state.stages[stage].figures if state.is_done(stage) else {}
+
+
+def _number(figures: dict[str, float], name: str) -> str:
+    return f"{figures[name]:.4f}" if isinstance(figures.get(name), float) else "-"
+
+
+def _print_table(title: str, rows: list[Row]) -> None:
+    if not sys.stdout.isatty():
+        say("")
+        say(title)
+        for row in rows:
+            say(f"  {row.what:<20} {row.value:>10}  {row.remark}".rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, show_header=False)
+    for column, justify in (("what", "left"), ("value", "right"), ("remark", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(row.what, row.value, row.remark)
+    Console().print(table)

@@ -1,0 +1,102 @@
+"""What of each stage goes to MLflow. Counts, figures and artifacts without values, never logs. [plain]"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import synth_spark
+from synth_spark.config import Section
+from synth_spark.manifest import Manifest
+from synth_spark.tracking import ModelFiles
+
+if TYPE_CHECKING:
+    from synth_spark.pipeline.opened import OpenRun
+
+_REQUIREMENTS = ("numpy", "pandas", "pyarrow", "torch", "pydantic", "PyYAML", "safetensors")
+
+
+def describe_run(run: OpenRun) -> None:
+    """Config, versions and origin; the same again for a run that goes on changes nothing."""
+    state, tracker = run.state, run.tracker
+    tracker.params(flat_settings(run.config))
+    tracker.params({f"version.{package}": version for package, version in state.versions.items()})
+    tracker.params({"git_commit": state.git_commit, "config_digest": state.config_digest})
+    if state.parent:
+        tracker.tags({"synth_spark.parent": state.parent})
+    tracker.artifact(run.paths.config)
+
+
+def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], seconds: float) -> None:
+    """Time and figures of a stage, and the artifacts it made."""
+    named = {f"{stage}.{key.removeprefix(stage + '.')}": value for key, value in figures.items()}
+    run.tracker.metrics({**named, f"seconds.{stage}": seconds})
+    words = {key: value for key, value in named.items() if isinstance(value, str)}
+    if words:
+        run.tracker.tags(words)
+    extra = {"encode": _encoded, "train": _trained, "qa": _judged, "publish": _published}.get(stage)
+    if extra is not None:
+        extra(run)
+
+
+def flat_settings(section: Section, prefix: str = "") -> dict[str, str]:
+    """Settings as dotted keys; mappings with keys of the user's choice as JSON, reader options without values."""
+    flat: dict[str, str] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        key = prefix + name
+        if isinstance(value, Section):
+            flat |= flat_settings(value, key + ".")
+        elif isinstance(value, list) and value and all(isinstance(item, Section) for item in value):
+            for index, item in enumerate(value):
+                flat |= flat_settings(item, f"{key}.{index}.")
+        elif name == "options":  # may hold credentials
+            flat[key] = json.dumps(sorted(value))
+        elif isinstance(value, dict):
+            plain = {k: v.model_dump() if isinstance(v, Section) else v for k, v in value.items()}
+            flat[key] = json.dumps(plain, ensure_ascii=False)
+        else:
+            flat[key] = str(value)
+    return flat
+
+
+def _encoded(run: OpenRun) -> None:
+    manifest = Manifest.load(run.paths.manifest)
+    known = {
+        "manifest.digest": manifest.digest,
+        "manifest.delta_version": manifest.delta_version,
+        "codebook.fingerprint": manifest.codebook_fingerprint,
+    }
+    run.tracker.params(known | {f"source.digest.{table}": digest for table, digest in manifest.source_digest.items()})
+    run.tracker.artifact(run.paths.codebook)
+
+
+def _trained(run: OpenRun) -> None:
+    package = Path(synth_spark.__file__).parent
+    versions = _installed(_REQUIREMENTS)
+    run.tracker.model(
+        ModelFiles(
+            code=package / "serving" / "model_code.py",
+            folder=run.paths.checkpoint / "model",
+            package=package,
+            settings={"chunk_subjects": run.config.sample.chunk_subjects},
+            requirements=[f"{name}=={version}" for name, version in versions.items()],
+        )
+    )
+
+
+def _installed(packages: tuple[str, ...]) -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {package: version(package) for package in packages}
+
+
+def _judged(run: OpenRun) -> None:
+    for file in (run.paths.qa, run.paths.report):
+        if file.exists():
+            run.tracker.artifact(file)
+
+
+def _published(run: OpenRun) -> None:
+    run.tracker.promote()

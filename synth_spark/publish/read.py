@@ -1,0 +1,35 @@
+"""Published tables without a catalog. [spark]"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark import tables
+from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
+from synth_spark.errors import ConfigError, ContractError
+from synth_spark.publish.publications import newest
+from synth_spark.workspace import Workspace
+
+
+def read_published(spark: SparkSession, root: str | Path, table: str) -> DataFrame:
+    """The newest publication's rows of a table, with the source's columns: what the view of that name shows.
+
+    Args:
+        spark: a session that reads Delta, such as get_spark() gives.
+        root: the workspace folder (output.root of the config).
+        table: subjects or events.
+
+    Raises:
+        ConfigError: another table was asked for.
+        ContractError: nothing is published there.
+    """
+    if table not in (SUBJECTS_TABLE, EVENTS_TABLE):
+        raise ConfigError(f"table: {table!r} is not published; take {SUBJECTS_TABLE} or {EVENTS_TABLE}")
+    published = Workspace.at(root).published
+    shown = newest(spark, published / RUNS_TABLE)
+    if shown is None:
+        raise ContractError(f"{published}: nothing is published there yet; run: synth-spark run <config>")
+    return tables.read_table(spark, published / table).where(F.col(RUN_ID) == shown.run_id).drop(RUN_ID)

@@ -1,0 +1,94 @@
+"""The publish stage: QA result and decoded rows in, one row in the runs table out. [spark]"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark import tables
+from synth_spark.codebook import Codebook
+from synth_spark.columns import EVENTS_TABLE, NUM_EVENTS, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
+from synth_spark.config import Config
+from synth_spark.errors import ContractError
+from synth_spark.logs import stage_logger
+from synth_spark.model.facts import read_facts
+from synth_spark.publish.publications import Publication, append, newest
+from synth_spark.publish.verdict import Verdict, read_verdict, require
+from synth_spark.publish.views import ensure_views
+from synth_spark.workspace import RunPaths, Workspace
+
+
+def run_publish(
+    spark: SparkSession, config: Config, workspace: Workspace, paths: RunPaths, *, force: bool
+) -> dict[str, Any]:
+    """Check the gate and the rows, then append one row to <published>/runs, which turns both views to this run.
+
+    A run that is the newest publication already stays so: nothing is written. `force` publishes against the gate
+    and records that with the criteria that were not met; missing rows are never published.
+
+    Raises:
+        GateFailed, GateUndecided: nothing was written, the views are as they were.
+        ContractError: the QA result is of another run, or published rows are not those that were planned.
+    """
+    logger = stage_logger("publish")
+    codebook = Codebook.load(paths.codebook)
+    verdict = read_verdict(paths.qa, run_id=paths.run_id, fingerprint=codebook.fingerprint)
+    forced = require(verdict, force=force)
+    planned = _planned(spark, paths.sampled_sequences, codebook.fingerprint)
+    for table, rows in planned.items():
+        _check_rows(spark, workspace.published / table, paths.run_id, rows)
+    runs = workspace.published / RUNS_TABLE
+    shown = newest(spark, runs)
+    repeated = shown is not None and shown.run_id == paths.run_id
+    if shown is None or not repeated:
+        shown = append(spark, runs, _publication(paths, codebook, verdict, planned, forced))
+        logger.info("publication %d: run %s, gate %s", shown.number, paths.run_id, verdict.gate)
+    else:
+        logger.info("run %s is publication %d already, nothing to do", paths.run_id, shown.number)
+    changed = ensure_views(spark, workspace.published, config.output.schema_name)
+    return {
+        "publication": shown.number,
+        "already_published": int(repeated),
+        "gate": verdict.gate,
+        "forced": int(forced),
+        "views_changed": len(changed),
+        **planned,
+    }
+
+
+def _planned(spark: SparkSession, sampled: Path, fingerprint: str) -> dict[str, int]:
+    """Rows that each table must have, from the sampled sequences."""
+    sequences = tables.read_table(spark, sampled, fingerprint=fingerprint)
+    row = sequences.agg(
+        F.count(F.lit(1)).alias("subjects"), F.sum(F.col(NUM_EVENTS).cast("bigint")).alias("events")
+    ).first()
+    assert row is not None, "an aggregate without groups has one row"
+    return {SUBJECTS_TABLE: int(row["subjects"]), EVENTS_TABLE: int(row["events"] or 0)}
+
+
+def _check_rows(spark: SparkSession, path: Path, run_id: str, planned: int) -> None:
+    found = tables.read_table(spark, path).where(F.col(RUN_ID) == run_id).count()
+    if found != planned:
+        raise ContractError(
+            f"table {path}: {found} rows of run {run_id}, {planned} were sampled; nothing was published; "
+            "run decode again"
+        )
+
+
+def _publication(
+    paths: RunPaths, codebook: Codebook, verdict: Verdict, planned: dict[str, int], forced: bool
+) -> Publication:
+    return Publication(
+        run_id=paths.run_id,
+        codebook_fingerprint=codebook.fingerprint,
+        model_digest=str(read_facts(paths.checkpoint / "model")["weights_sha256"]),
+        subjects=planned[SUBJECTS_TABLE],
+        events=planned[EVENTS_TABLE],
+        gate=verdict.gate,
+        forced=forced,
+        failed_criteria=[f"{item.name}: {item.detail}" for item in verdict.unmet],
+        figures=verdict.figures,
+    )

@@ -1,0 +1,1 @@
+"""The model as other programs load it. [plain]"""

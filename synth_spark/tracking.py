@@ -1,0 +1,238 @@
+"""Runs, metrics, artifacts and models in MLflow; the only module of the package that imports it. [mlflow]
+
+MLflow takes seconds to import and to open its database, so all of it happens on one thread of its own, in order, while
+the line goes on. A tracking store that fails never ends a run: the failures are counted, logged and told at the end.
+Code here keeps to what MLflow 2.13 has, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+RUN_TAG = "synth_spark.run_id"
+CHALLENGER, CHAMPION = "challenger", "champion"  # alias of a trained model, and of the one that passed the gate
+_TRACKING_URI = "MLFLOW_TRACKING_URI"
+_NAME = re.compile(r"[^\w\-. :/]")  # what MLflow does not allow in names of parameters and metrics
+_MAX_VALUE = 500  # characters of a parameter; the limit of MLflow 2.13
+_BATCH = 100  # parameters per call; the limit of MLflow
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What is logged as a model: code as text, weights as safetensors, no pickle."""
+
+    code: Path  # a file that calls mlflow.models.set_model
+    folder: Path  # model folder of a checkpoint
+    package: Path  # folder of this package, shipped with the model
+    settings: dict[str, Any]
+    requirements: list[str]
+
+
+def default_uri(root: Path) -> str:
+    """The tracking store: MLFLOW_TRACKING_URI where it is set, else a database in the workspace."""
+    return os.environ.get(_TRACKING_URI) or f"sqlite:///{root / 'mlflow.db'}"
+
+
+class Tracker:
+    """One MLflow run, written by a thread of its own in the order of the calls.
+
+    A run of the line has one MLflow run, found by the tag RUN_TAG, also when another process goes on with it.
+    """
+
+    def __init__(self, root: Path, *, experiment: str, run_id: str, tags: Mapping[str, str]) -> None:
+        self.uri = default_uri(root)
+        self.mlflow_run_id: str | None = None
+        self.failures: list[str] = []
+        self._root, self._experiment, self._run_id, self._tags = root, experiment, run_id, dict(tags)
+        self._client: Any = None
+        self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
+        self._status = "FAILED"
+
+    def __enter__(self) -> Tracker:
+        self._thread.start()
+        self._submit(self._open)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._submit(self._end)
+        self._work.put(None)
+        self._thread.join()
+
+    def finished(self) -> None:
+        """Mark the run as ended well; without this call it ends as FAILED."""
+        self._status = "FINISHED"
+
+    def unfinished(self) -> None:
+        """Leave the run open: later stages will go on with it."""
+        self._status = "RUNNING"
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Parameters; one that has another value already (a stage run again) becomes a tag instead."""
+        self._submit(lambda: self._log_params({_clean(key): str(value)[:_MAX_VALUE] for key, value in values.items()}))
+
+    def metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
+        """Metrics of one step; values that are no numbers are left out."""
+        now = int(time.time() * 1000)
+        self._submit(lambda: self._log_metrics(values, step, now))
+
+    def artifact(self, file: Path) -> None:
+        """A copy of a file."""
+        self._submit(lambda: self._client.log_artifact(self.mlflow_run_id, str(file)))
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Tags of the run."""
+        self._submit(
+            lambda: [self._client.set_tag(self.mlflow_run_id, key, str(value)) for key, value in values.items()]
+        )
+
+    def model(self, files: ModelFiles) -> None:
+        """Log and register a model under the experiment's name, with alias CHALLENGER."""
+        self._submit(lambda: self._log_model(files))
+
+    def promote(self) -> None:
+        """Give this run's model the alias CHAMPION."""
+        self._submit(self._promote)
+
+    def steps_of(self, metric: str) -> set[int]:
+        """Steps at which a metric is logged already; waits for the store."""
+        future = self._submit(lambda: {m.step for m in self._client.get_metric_history(self.mlflow_run_id, metric)})
+        return future.result() or set()
+
+    def _submit(self, call: Callable[[], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._work.put((call, future))
+        return future
+
+    def _serve(self) -> None:
+        while (item := self._work.get()) is not None:
+            call, future = item
+            try:
+                if self.mlflow_run_id is None and call != self._open:
+                    future.set_result(None)  # the store did not open, which is noted
+                    continue
+                future.set_result(call())
+            except Exception as error:  # told at the end; hours of work must not be lost to a store that is away
+                future.set_result(None)
+                self.failures.append(f"{type(error).__name__}: {error}")
+                log.warning("MLflow: %s", type(error).__name__, exc_info=True)
+
+    def _open(self) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # MLflow would warn where there is no git
+        for name in ("mlflow", "alembic"):  # database migrations are of no interest here
+            logging.getLogger(name).setLevel(logging.ERROR)
+        import mlflow
+
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(self.uri)
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # the import sets it anew
+        self._client = mlflow.MlflowClient()
+        experiment = self._experiment_id()
+        found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{self._run_id}'", max_results=1)
+        run = (
+            found[0]
+            if found
+            else self._client.create_run(experiment, run_name=self._run_id, tags={RUN_TAG: self._run_id, **self._tags})
+        )
+        mlflow.start_run(run_id=run.info.run_id)
+        self.mlflow_run_id = run.info.run_id
+
+    def _experiment_id(self) -> str:
+        found = self._client.get_experiment_by_name(self._experiment)
+        if found is not None:
+            return str(found.experiment_id)
+        # with a store of our own the artifacts lie beside it; another store knows where it wants them
+        own = None if os.environ.get(_TRACKING_URI) else (self._root / "mlartifacts").as_uri()
+        return str(self._client.create_experiment(self._experiment, artifact_location=own))
+
+    def _log_params(self, values: dict[str, str]) -> None:
+        from mlflow.entities import Param, RunTag
+
+        known = self._client.get_run(self.mlflow_run_id).data.params
+        new = [Param(key, value) for key, value in values.items() if key not in known]
+        tags = [RunTag(f"changed.{key}", value) for key, value in values.items() if known.get(key, value) != value]
+        for start in range(0, max(len(new), len(tags)), _BATCH):
+            part = slice(start, start + _BATCH)
+            self._client.log_batch(self.mlflow_run_id, params=new[part], tags=tags[part])
+
+    def _log_metrics(self, values: Mapping[str, Any], step: int, time_ms: int) -> None:
+        from mlflow.entities import Metric
+
+        numbers = {key: value for key, value in values.items() if isinstance(value, (int, float))}
+        metrics = [Metric(_clean(key), float(value), time_ms, step) for key, value in numbers.items()]
+        for start in range(0, len(metrics), _BATCH):
+            self._client.log_batch(self.mlflow_run_id, metrics=metrics[start : start + _BATCH])
+
+    def _log_model(self, files: ModelFiles) -> None:
+        import mlflow
+
+        name = {"name": "model"} if int(mlflow.__version__.split(".")[0]) >= 3 else {"artifact_path": "model"}
+        mlflow.pyfunc.log_model(
+            **name,
+            python_model=str(files.code),
+            artifacts={"model": str(files.folder)},
+            model_config=files.settings,
+            code_paths=[str(files.package)],
+            pip_requirements=files.requirements,
+            signature=_signature(),
+            input_example=_example(),
+            registered_model_name=self._experiment,
+        )
+        version = self._model_version()
+        if version is not None:
+            self._client.set_registered_model_alias(self._experiment, CHALLENGER, version)
+
+    def _promote(self) -> None:
+        version = self._model_version()
+        if version is not None:
+            self._client.set_registered_model_alias(self._experiment, CHAMPION, version)
+
+    def _model_version(self) -> str | None:
+        """The newest registered version that this run made."""
+        found = self._client.search_model_versions(f"name = '{self._experiment}'")
+        own = [version for version in found if version.run_id == self.mlflow_run_id]
+        return max((version.version for version in own), key=int, default=None)
+
+    def _end(self) -> None:
+        import mlflow
+
+        mlflow.end_run("FINISHED" if self._status == "RUNNING" else self._status)
+        if self._status == "RUNNING":
+            self._client.update_run(self.mlflow_run_id, status="RUNNING")
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    asked = [ColSpec(DataType.long, "num_subjects"), ColSpec(DataType.long, "seed")]
+    given = [ColSpec(DataType.long, "subject_number"), ColSpec(DataType.long, "num_events")]
+    codes = [ColSpec(Array(DataType.long), "static_codes"), ColSpec(Array(DataType.long), "event_codes")]
+    return ModelSignature(inputs=Schema(asked), outputs=Schema(given + codes))
+
+
+def _example() -> Any:
+    """A request, which holds nothing of any data set."""
+    import pandas as pd
+
+    return pd.DataFrame({"num_subjects": [3], "seed": [1]})
+
+
+def _clean(name: str) -> str:
+    return _NAME.sub("_", name)[:250]
