@@ -53,6 +53,7 @@ class Tracker:
 
     def __init__(self, root: Path, *, experiment: str, run_id: str, tags: Mapping[str, str]) -> None:
         self.uri = default_uri(root)
+        self._own_store = _TRACKING_URI not in os.environ
         self.mlflow_run_id: str | None = None
         self.failures: list[str] = []
         self._root, self._experiment, self._run_id, self._tags = root, experiment, run_id, dict(tags)
@@ -157,7 +158,7 @@ class Tracker:
         if found is not None:
             return str(found.experiment_id)
         # with a store of our own the artifacts lie beside it; another store knows where it wants them
-        own = None if os.environ.get(_TRACKING_URI) else (self._root / "mlartifacts").as_uri()
+        own = (self._root / "mlartifacts").as_uri() if self._own_store else None
         return str(self._client.create_experiment(self._experiment, artifact_location=own))
 
     def _log_params(self, values: dict[str, str]) -> None:
@@ -211,6 +212,8 @@ class Tracker:
     def _end(self) -> None:
         import mlflow
 
+        if self._own_store:  # set_tracking_uri put it there, for this process's whole life
+            os.environ.pop(_TRACKING_URI, None)
         mlflow.end_run("FINISHED" if self._status == "RUNNING" else self._status)
         if self._status == "RUNNING":
             self._client.update_run(self.mlflow_run_id, status="RUNNING")

@@ -30,7 +30,8 @@ def describe_run(run: OpenRun) -> None:
 
 def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], seconds: float) -> None:
     """Time and figures of a stage, and the artifacts it made."""
-    named = {f"{stage}.{key.removeprefix(stage + '.')}": value for key, value in figures.items()}
+    own = stage == "qa"  # its names are known from benchmarks and reports: accuracy.overall
+    named = {key if own or key.startswith("fit.") else _prefixed(stage, key): value for key, value in figures.items()}
     run.tracker.metrics({**named, f"seconds.{stage}": seconds})
     words = {key: value for key, value in named.items() if isinstance(value, str)}
     if words:
@@ -38,6 +39,10 @@ def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], seconds: floa
     extra = {"encode": _encoded, "train": _trained, "qa": _judged, "publish": _published}.get(stage)
     if extra is not None:
         extra(run)
+
+
+def _prefixed(stage: str, key: str) -> str:
+    return key if key.startswith(stage + ".") else f"{stage}.{key}"
 
 
 def flat_settings(section: Section, prefix: str = "") -> dict[str, str]:
