@@ -1,0 +1,69 @@
+"""Small random histories as pandas tables and as Histories, and real ones where they are present."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark.columns import SUBJECT_KEY
+from synth_spark.histories import Histories, with_event_index
+
+EVENTS = f"{SUBJECT_KEY} string, `am.ount` double, `ki nd` string, at date, seen timestamp, flag boolean"
+SUBJECTS = f"{SUBJECT_KEY} string, `re``gion` string, age int"
+DATA = Path(os.environ.get("SYNTH_SPARK_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+
+
+def random_tables(seed: int, subjects: int = 300, prefix: str = "k") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Subjects and events with ties, missing values, skewed numbers and empty texts; some subjects have no events."""
+    rng = np.random.default_rng(seed)
+    keys = [f"{prefix}{number}" for number in range(subjects)]
+    lengths = rng.geometric(0.4, subjects) - (rng.random(subjects) < 0.05)
+    owners = np.repeat(keys, lengths)
+    size = len(owners)
+    amount = np.where(rng.random(size) < 0.3, 9.99, np.round(rng.gamma(1.0, 20.0, size), 2))
+    kinds = rng.choice(["a", "b", "c", "", "rare1", "rare2"], size, p=[0.5, 0.2, 0.2, 0.05, 0.03, 0.02])
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 200, size), "D")
+    events = pd.DataFrame(
+        {
+            SUBJECT_KEY: owners,
+            "am.ount": pd.Series(amount).where(rng.random(size) > 0.1),
+            "ki nd": pd.Series(kinds, dtype=object).where(rng.random(size) > 0.1, None),
+            "at": days.date,
+            "seen": days + pd.to_timedelta(rng.integers(0, 86_400, size), "s"),
+            "flag": rng.random(size) < 0.5,
+        }
+    )
+    people = pd.DataFrame(
+        {SUBJECT_KEY: keys, "re`gion": rng.choice(["n", "s"], subjects), "age": rng.integers(18, 90, subjects)}
+    )
+    return people, events
+
+
+def histories(spark: SparkSession, people: pd.DataFrame, events: pd.DataFrame, *, partitions: int = 2) -> Histories:
+    """The tables as Histories, ordered by at."""
+    rows = spark.createDataFrame(events.astype(object).where(events.notna(), None), EVENTS).repartition(partitions)
+    subjects = spark.createDataFrame(people, SUBJECTS).repartition(partitions)
+    return Histories(subjects, with_event_index(rows, order_by="at", tie_break="seen"))
+
+
+def cdnow(spark: SparkSession) -> Histories:
+    """The real purchases; skips where they are absent."""
+    path = DATA / "cdnow" / "purchases.csv.gz"
+    if not path.exists():
+        pytest.skip("CDNOW is not here: set SYNTH_SPARK_DATA to the folder of the data sets")
+    rows = spark.read.csv(str(path), header=True, schema="users_id BIGINT, date DATE, cds INT, amt DOUBLE")
+    events = with_event_index(rows.withColumnRenamed("users_id", SUBJECT_KEY), order_by="date", tie_break=None)
+    events = events.persist()
+    return Histories(events.select(SUBJECT_KEY).distinct().persist(), events)
+
+
+def part(whole: Histories, *, of: int, number: int, seed: int) -> Histories:
+    """One of `of` random parts by subject."""
+    chosen = F.pmod(F.xxhash64(F.lit(seed), F.col(SUBJECT_KEY)), F.lit(of)) == number
+    return Histories(whole.subjects.where(chosen).persist(), whole.events.where(chosen).persist())

@@ -1,0 +1,111 @@
+"""Data sets whose verdict is known beforehand get that verdict."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
+from synth_spark.config import GateSettings
+from synth_spark.histories import Histories
+from synth_spark.qa.compare import compare, smoke_figures
+from synth_spark.qa.controls import independent, perturbed
+from synth_spark.qa.distances import dcr_share
+from synth_spark.qa.gate import judge
+from synth_spark.qa.pairs import layout_of
+from synth_spark.qa.samples import sample_event_rows, sample_subjects
+from synth_spark.qa.subject_points import fit_space
+from tests.with_spark.qa_data import cdnow, histories, part, random_tables
+
+WRITTEN = {"rows.subjects": 1.0, "rows.subjects.planned": 1.0, "rows.events": 1.0, "rows.events.planned": 1.0}
+WRITTEN |= {"orphans": 0.0, "duplicate_keys": 0.0, "order_violations": 0.0}
+
+
+def persisted(data: Histories) -> Histories:
+    return Histories(data.subjects.persist(), data.events.persist())
+
+
+def failed(figures: dict[str, float]) -> list[str]:
+    return [item.name for item in judge({**WRITTEN, **figures}, GateSettings()) if not item.ok]
+
+
+def test_cells_change_places_and_nothing_is_lost(spark: SparkSession) -> None:
+    people, events = random_tables(1, subjects=500)
+    real = histories(spark, people, events)
+    moved = perturbed(real, share=0.1, seed=3, order_by="at", tie_break="seen")
+    columns = [name for name in real.events.columns if name not in (SUBJECT_KEY, EVENT_INDEX)]
+    before, after = real.events.toPandas(), moved.events.toPandas()
+    assert (before.groupby(SUBJECT_KEY).size() == after.groupby(SUBJECT_KEY).size()).all()
+    for name in columns:
+        assert sorted(before[name].astype(str)) == sorted(after[name].astype(str))
+    assert moved.events.columns == real.events.columns
+    again = perturbed(
+        histories(spark, people, events, partitions=5), share=0.1, seed=3, order_by="at", tie_break="seen"
+    )
+    assert moved.events.exceptAll(again.events).count() == 0
+    kept = moved.events.drop(EVENT_INDEX).intersectAll(real.events.drop(EVENT_INDEX)).count() / len(before)
+    assert 0.5 < kept < 0.8  # .9 ** 5 of the rows keep all their cells
+
+
+@pytest.mark.slow
+def test_independent_columns_fail_on_accuracy_and_pass_on_privacy(spark: SparkSession) -> None:
+    whole = cdnow(spark)
+    training, holdout = (part(whole, of=2, number=number, seed=1) for number in (0, 1))
+    shuffled = persisted(independent(training, seed=2, order_by="date", tie_break=None))
+    found = compare(training, holdout, shuffled, order_by="date", codebook=None, seed=0)
+    assert failed(found.figures) == ["accuracy.overall"]
+    assert found.figures["auc_event"] > 0.7
+
+
+@pytest.mark.slow
+def test_training_data_with_a_tenth_of_the_cells_swapped_fail_on_privacy(spark: SparkSession) -> None:
+    whole = cdnow(spark)
+    training, holdout = (part(whole, of=2, number=number, seed=2) for number in (0, 1))
+    swapped = persisted(perturbed(training, share=0.1, seed=3, order_by="date", tie_break=None))
+    found = compare(training, holdout, swapped, order_by="date", codebook=None, seed=0)
+    assert failed(found.figures) == ["dcr_share"]
+    assert found.figures["dcr_share"] > 0.7
+    assert found.figures["identical_share.training"] > 2 * found.figures["identical_share.control"]
+
+
+@pytest.mark.slow
+def test_real_people_who_did_not_train_pass(spark: SparkSession) -> None:
+    whole = cdnow(spark)
+    layout = layout_of(whole)
+    worst = 0.0
+    for seed in range(4):
+        quarters = [part(whole, of=3, number=number, seed=seed) for number in range(3)]
+        samples = [sample_subjects(data, layout, seed=seed) for data in quarters]
+        space = fit_space(layout, "date", samples[:2])
+        training, holdout, others = (space.points(sample) for sample in samples)
+        worst = max(worst, abs(dcr_share(others, training, holdout).z))
+    assert worst < 3
+
+
+def test_samples_are_bounded_equal_and_the_same_for_any_partitions(spark: SparkSession) -> None:
+    tables = random_tables(5, subjects=400)
+    layout = layout_of(histories(spark, *tables))
+    found = []
+    for partitions in (1, 6):
+        data = histories(spark, *tables, partitions=partitions)
+        found.append(sample_event_rows((data, data, data), layout, seed=0, max_rows=100))
+    assert [len(table) for table in found[0]] == [100, 100, 100]
+    assert found[0][0].equals(found[1][0])
+    people = sample_subjects(histories(spark, *tables), layout, seed=0, max_subjects=50)
+    assert len(people.subjects) == 50
+    assert set(people.events["__key_text"]) <= set(people.subjects["__key_text"])
+
+
+def test_figures_of_data_with_missing_values_texts_and_attributes(spark: SparkSession) -> None:
+    sets = tuple(persisted(histories(spark, *random_tables(seed, prefix=f"p{seed}-"))) for seed in (1, 2, 3))
+    layout = layout_of(sets[0])
+    figures = smoke_figures(sets, layout, order_by="at", seed=0)
+    assert figures["identical_share.control"] < 0.2
+    assert abs(figures["dcr_share"] - 0.5) < 4 * figures["dcr_share.standard_error"]
+    found = compare(*sets, order_by="at", codebook=None, seed=0)
+    assert found.figures["accuracy.overall"] > found.figures["accuracy.overall.ceiling"] - 0.03
+    assert 0.4 < found.figures["auc_event"] < 0.6
+    twice = compare(*sets, order_by="at", codebook=None, seed=0)
+    assert twice.figures == found.figures
+    assert sets[0].events.where(F.col("at").isNull()).count() == 0
