@@ -21,12 +21,12 @@ _CLOCK = [
 
 
 def clock_steps(micros: int) -> tuple[int, ...]:
-    """Round steps of time, in units of `micros` microseconds, longest first: days, hours, minutes, seconds, decimals."""
+    """Round steps of time, in units of `micros` microseconds, longest first: days, hours, minutes, seconds."""
     return tuple(sorted({step // micros for step in _CLOCK if step % micros == 0}, reverse=True))
 
 
 def roundest(low: int, high: int, steps: Sequence[int] = DECIMAL_STEPS, *, near: int | None = None) -> int:
-    """The number in [low, high] that is a multiple of the longest step; of several, the one closest to `near`.
+    """The number in [low, high] that is a multiple of the longest step, closest to `near`.
 
     Args:
         steps: descending, ending in 1.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
@@ -15,6 +16,7 @@ RESOLUTIONS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  
 
 FLOAT_LIMIT = 2**53  # units of floating point columns stay below: the quotient is then the nearest double
 LONG_LIMIT = 2**62  # units of all else stay below: sums of two never overflow
+LARGEST_DOUBLE = sys.float_info.max
 MAX_FLOAT_SCALE = 22  # 10**22 is the last power of ten that a double holds exactly
 MAX_DECIMAL_SCALE = 16  # products stay inside DECIMAL(38)
 
@@ -41,17 +43,19 @@ def to_units(source_type: str, unit: dict[str, Any], column_sql: str) -> str:
         return f"(({micros} - pmod({micros}, {unit['micros']}L)) div {unit['micros']}L)"
     scale = int(unit["scale"])
     if source_type in FLOATS:
-        limit = float(_limit(source_type, scale)) / 10.0**scale if scale >= 0 else FLOAT_LIMIT / 8 * 10.0**-scale
+        factor = 10.0 ** abs(scale)
+        limit = min(_limit(source_type, scale) / factor if scale >= 0 else FLOAT_LIMIT / 8 * factor, LARGEST_DOUBLE)
         bounded = f"least(greatest(CAST({column_sql} AS DOUBLE), {_double(-limit)}), {_double(limit)})"
-        scaled = f"{bounded} * {_double(10.0**scale)}" if scale >= 0 else f"{bounded} / {_double(10.0**-scale)}"
-        return f"CAST(rint({scaled}) AS BIGINT)"
+        scaled = f"{bounded} * {_double(factor)}" if scale >= 0 else f"{bounded} / {_double(factor)}"
+        return _present(column_sql, f"CAST(rint({scaled}) AS BIGINT)")
     precision, source_scale = decimal_shape(source_type)
     limit_text = f"CAST('{LONG_LIMIT // 10**scale}' AS DECIMAL(38,{source_scale}))"
     if 10 ** (precision - source_scale) <= LONG_LIMIT // 10**scale:
         bounded = column_sql
     else:
         bounded = f"least(greatest({column_sql}, -{limit_text}), {limit_text})"
-    return f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * CAST('{10**scale}' AS DECIMAL({scale + 1},0)) AS BIGINT)"
+    factor = f"CAST('{10**scale}' AS DECIMAL({scale + 1},0))"
+    return _present(column_sql, f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * {factor} AS BIGINT)")
 
 
 def from_units(source_type: str, unit: dict[str, Any], units_sql: str) -> str:
@@ -127,6 +131,11 @@ def _sufficient(shares: dict[int, int]) -> int:
 def _limit(source_type: str, scale: int) -> int:
     # scaling by a power of ten that a double cannot hold costs three bits
     return FLOAT_LIMIT if scale >= 0 else FLOAT_LIMIT // 8
+
+
+def _present(column_sql: str, units_sql: str) -> str:
+    # least and greatest pass over nulls: a missing value would come out as a limit
+    return f"IF({column_sql} IS NULL, CAST(NULL AS BIGINT), {units_sql})"
 
 
 def _double(value: float) -> str:

@@ -180,7 +180,7 @@ def _verify(manifest: Manifest, plans: Sequence[FilePlan]) -> None:
             if wrong:
                 raise ContractError(
                     f"table {manifest.table}: split {plan.split}: {what} "
-                    f"({len(files)} files, {sum(file.rows for file in files)} rows; planned {plan.files}, {plan.rows}); "
+                    f"({len(files)} files, {manifest.rows(plan.split)} rows; planned {plan.files}, {plan.rows}); "
                     "run encode again, and report it if it repeats"
                 )
     planned = sum(plan.files for plan in plans)

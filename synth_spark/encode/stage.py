@@ -93,8 +93,8 @@ def _preflight(config: Config, num_subjects: dict[str, int]) -> None:
     number, limits = num_subjects[TRAINING], config.preflight
     if number < limits.min_subjects and not limits.allow_small:
         raise SourceError(
-            f"source: {number} training subjects, preflight.min_subjects is {limits.min_subjects}: too few "
-            "to learn from without retelling single subjects; bring more, or set preflight.allow_small to true to go on all the same"
+            f"source: {number} training subjects, preflight.min_subjects is {limits.min_subjects}: too few to learn "
+            "from without retelling single subjects; bring more, or set preflight.allow_small to true to go on anyway"
         )
     if number < limits.warn_subjects:
         log.warning(

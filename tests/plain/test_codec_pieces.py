@@ -1,0 +1,165 @@
+"""Rounding, bin edges, lengths, units and key text: the parts of the codecs that need no Spark."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from synth_spark.codecs import category, edges, length, number, sql, units
+from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
+from synth_spark.decode.keys import check_room, key_bits
+from synth_spark.errors import ContractError
+
+W = edges.SUBJECT_WEIGHT
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1177, 1223, 1200),
+        (9871, 10493, 10000),
+        (-37, 5, 0),
+        (-999, -501, -800),
+        (41, 44, 42),
+        (43, 43, 43),
+        (51, 74, 60),
+    ],
+)
+def test_the_roundest_number_of_a_window(low: int, high: int, expected: int) -> None:
+    assert roundest(low, high) == expected
+
+
+def test_time_is_round_at_hours_and_days() -> None:
+    seconds = clock_steps(1_000_000)
+    assert roundest(3500, 7300, seconds) == 7200
+    assert roundest(80_000, 100_000, seconds) == 86_400
+    assert seconds[-1] == 1 and list(seconds) == sorted(seconds, reverse=True)
+
+
+@given(some.integers(-(2**62), 2**62), some.integers(0, 2**40))
+def test_the_roundest_number_is_inside(low: int, width: int) -> None:
+    assert low <= roundest(low, low + width) <= low + width
+
+
+VALUES = some.lists(some.integers(-5000, 5000), min_size=30, max_size=400)
+
+
+@settings(max_examples=200)
+@given(values=VALUES, threshold=some.integers(5, 8), stride=some.sampled_from([1, 7, 100, 10**6]))
+def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(values: list[int], threshold: int, stride: int) -> None:
+    held: dict[int, int] = {}
+    for value in values:  # one subject each
+        held[value // 3 * stride] = held.get(value // 3 * stride, 0) + 1
+    atoms = tuple((value, n * W) for value, n in sorted(held.items(), key=lambda item: -item[1]) if n >= threshold)
+    cells = tuple((value, n * W) for value, n in sorted(held.items()))
+    ordered = sorted(value // 3 * stride for value in values)
+    summary = number.NumberSummary(False, ordered[threshold - 1], ordered[-threshold], atoms, cells)
+    spec = number.fit("x", "bigint", {}, summary, threshold=threshold, steps=DECIMAL_STEPS, levels=2)
+    starts, codes = number.segments(spec)
+    assert starts == sorted(set(starts)) and set(codes) == set(range(spec.cardinalities[0]))
+    bins = list(zip(spec.params["lows"], spec.params["highs"], strict=True))
+    counts = dict.fromkeys(range(spec.cardinalities[0]), 0)
+    for value, n in held.items():
+        counts[codes[bisect_right(starts, value)]] += n
+    for i, (low, high) in enumerate(bins):
+        code = len(spec.params["atoms"]) + i
+        assert counts[code] >= threshold or len(bins) == 1
+        assert low < high
+        assert low >= ordered[threshold - 1] and high <= ordered[-threshold] + 1
+        free = [u for u in (low, high - 1, (low + high) // 2) if u not in dict(atoms)]
+        assert all(codes[bisect_right(starts, u)] == code for u in free)
+    for i, (unit, _) in enumerate(atoms[: edges.MAX_ATOMS]):
+        assert codes[bisect_right(starts, unit)] == i
+    assert all(1 <= n <= number.MAX_SLICES for n in spec.params["slices"])
+
+
+def test_a_lone_extreme_does_not_move_the_kept_range() -> None:
+    def kept(largest: int) -> list[int]:
+        values = [*range(1000, 3000), largest]
+        cells = tuple((value, W) for value in values)
+        summary = number.NumberSummary(False, 1005, 2994, (), cells)
+        return number.fit("x", "bigint", {}, summary, threshold=6, steps=DECIMAL_STEPS).params["highs"]
+
+    assert kept(4000)[-1] == kept(10**9)[-1] <= 2994
+
+
+def test_few_subjects_leave_nothing_but_a_constant_or_missing() -> None:
+    cells = tuple((value, W) for value in (3, 50, 812))
+    alone = number.fit("x", "int", {}, number.NumberSummary(False, None, None, (), cells), threshold=6, steps=(1,))
+    assert (alone.params["lows"], alone.params["highs"], alone.params["atoms"]) == ([0], [1], [])
+    missing = number.fit("x", "int", {}, number.NumberSummary(True, None, None, (), cells), threshold=6, steps=(1,))
+    assert missing.cardinalities == (1,)
+
+
+@settings(max_examples=200)
+@given(
+    counts=some.dictionaries(some.integers(0, 400), some.integers(1, 40), min_size=1, max_size=80),
+    threshold=some.integers(5, 8),
+)
+def test_every_length_code_has_enough_subjects(counts: dict[int, int], threshold: int) -> None:
+    longest, seen = None, 0
+    for events in sorted(counts, reverse=True):
+        seen += counts[events]
+        if seen >= threshold:
+            longest = events
+            break
+    spec = length.fit(sorted(counts.items()), longest, threshold=threshold)
+    lows, highs = spec.params["lows"], spec.params["highs"]
+    assert len(lows) == spec.cardinalities[0] <= 256
+    borders = [border for pair in zip(lows, highs, strict=True) for border in pair]
+    assert borders == sorted(borders) and len(set(lows)) == len(lows)
+    if sum(counts.values()) < threshold or lows == [1]:
+        return
+    for low, high in zip(lows, highs, strict=True):
+        assert sum(n for events, n in counts.items() if low <= events <= high) >= threshold
+    assert highs[-1] <= (longest or 0)
+
+
+def test_weights_of_kept_values_add_up() -> None:
+    spec = category.fit(
+        "x", "string", [("a", 700), ("b", 200), ("c", 100)], missing=True, rare="sample", rare_marker="R"
+    )
+    assert sum(spec.params["weights"]) == category.DRAWS
+    assert spec.cardinalities == (5,)
+    many = category.fit("x", "string", [(str(i), 9) for i in range(700)], missing=False, rare="marker", rare_marker="R")
+    assert many.cardinalities == (3, 256)
+    assert category.fit(
+        "x", "boolean", [("true", 1), ("false", 1)], missing=False, rare="sample", rare_marker=""
+    ).cardinalities == (2,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares", "largest", "expected"),
+    [
+        ("double", {0: 10, 2: 990}, 500.0, {"scale": 2}),
+        ("double", {2: 996, 10: 4}, 500.0, {"scale": 2}),
+        ("double", {10: 1000}, 1.0, {"scale": 15}),
+        ("double", {0: 1000}, 1e300, {"scale": -285}),
+        ("double", {}, 0.0, {"scale": 0}),
+        ("decimal(10,2)", {0: 1000}, 5.0, {"scale": 0}),
+        ("decimal(38,18)", {10: 1000}, 5.0, {"scale": 16}),
+        ("timestamp", {3: 1000}, 0.0, {"micros": 1_000_000}),
+        ("timestamp", {3: 900, 5: 100}, 0.0, {"micros": 1}),
+        ("int", {}, 5.0, {}),
+    ],
+)
+def test_the_unit_is_the_coarsest_that_holds_the_values(
+    kind: str, shares: dict[int, int], largest: float, expected: dict[str, int]
+) -> None:
+    assert units.choose_unit(kind, shares, largest) == expected
+
+
+@given(some.text(some.characters(exclude_categories=["Cs"])))
+def test_text_literals_hold_no_quote_of_their_own(value: str) -> None:
+    literal = sql.text(value)
+    assert literal == "''" or literal.replace("CAST(X'", "").replace("' AS STRING)", "").isalnum()
+
+
+def test_keys_that_do_not_fit_are_refused() -> None:
+    check_room("smallint", 2**14)
+    with pytest.raises(ContractError, match="smallint"):
+        check_room("smallint", 2**14 + 1)
+    assert (key_bits("decimal(5,0)"), key_bits("decimal(38,0)"), key_bits("string")) == (16, 62, 62)

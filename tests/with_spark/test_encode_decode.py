@@ -1,0 +1,181 @@
+"""The encode stage and its mirror on an awkward source: protection, layout, independence of partitioning, schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+import shop
+
+from synth_spark.codebook import Codebook
+from synth_spark.manifest import Manifest
+from synth_spark.workspace import RunPaths, Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SALT = b"0123456789abcdef" * 2
+
+
+@pytest.fixture(scope="module")
+def encoded(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, Path]:
+    """A run of encode, and the folder of its source."""
+    from synth_spark.encode.stage import run_encode
+
+    folder = tmp_path_factory.mktemp("shop")
+    shop.write_shop(spark_session, folder, long=shop.LONG)
+    paths = Workspace.at(folder / "workspace").run("one")
+    figures = run_encode(spark_session, shop.shop_config(folder), paths, salt=SALT)
+    assert figures["source.events_unknown_key"] == 0
+    return paths, folder
+
+
+def _rows(spark: SparkSession, paths: RunPaths) -> list[Any]:
+    from synth_spark import tables
+
+    return tables.read_table(spark, paths.sequences).orderBy("subject_number").collect()
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 7])
+def test_codebook_and_rows_do_not_depend_on_partitioning(
+    spark: SparkSession, encoded: tuple[RunPaths, Path], tmp_path: Path, partitions: int
+) -> None:
+    from synth_spark.encode.stage import run_encode
+
+    paths, _ = encoded
+    shop.write_shop(spark, tmp_path, files=partitions, long=shop.LONG)
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
+    other = Workspace.at(tmp_path / "workspace").run("other")
+    run_encode(spark, shop.shop_config(tmp_path), other, salt=SALT)
+    assert other.codebook.read_text() == paths.codebook.read_text()
+    assert _rows(spark, other) == _rows(spark, paths)
+    assert Manifest.load(other.manifest).source_digest == Manifest.load(paths.manifest).source_digest
+
+
+def test_files_are_equal_and_hold_one_row_group_and_one_split(encoded: tuple[RunPaths, Path]) -> None:
+    manifest = Manifest.load(encoded[0].manifest)
+    codebook = Codebook.load(encoded[0].codebook)
+    assert manifest.codebook_fingerprint == codebook.fingerprint
+    for split, number in codebook.num_subjects.items():
+        files = manifest.of_split(split)
+        assert sum(file.rows for file in files) == number > 0
+        assert max(file.rows for file in files) - min(file.rows for file in files) <= 1
+        for file in files:
+            table = pq.read_table(file.path.removeprefix("file://"))
+            assert set(table["split"].to_pylist()) == {split}
+            assert sum(table["subject_number"].to_pylist()) == file.subject_number_sum
+            assert pq.ParquetFile(file.path.removeprefix("file://")).metadata.num_row_groups == 1
+
+
+def test_what_few_subjects_hold_is_nowhere(encoded: tuple[RunPaths, Path]) -> None:
+    paths, _ = encoded
+    text = paths.codebook.read_text()
+    fields = {f["name"]: f for f in [*json.loads(text)["event_fields"], *json.loads(text)["static_fields"]]}
+    assert shop.LONE_WORD not in text and shop.NOISY_WORD not in text
+    amounts = fields["amount, `eur`"]
+    kept = {*amounts["params"]["atoms"], *amounts["params"]["lows"], *amounts["params"]["highs"]}
+    assert 999 in amounts["params"]["atoms"]  # 9.99, held by many
+    assert not kept & {round(shop.NOISY_AMOUNT * 100), round(shop.LONE_AMOUNT * 100)}
+    assert max(kept) <= 5000
+    income = fields["income.net"]["params"]
+    assert max([*income["atoms"], *income["highs"]]) <= 1700
+    blobs = [text, paths.manifest.read_text()] + [
+        repr(pq.read_table(file.path.removeprefix("file://")).to_pydict())
+        for file in Manifest.load(paths.manifest).files
+    ]
+    for secret in (shop.LONE_WORD, shop.NOISY_WORD, str(shop.LONE_INCOME), "K7932"):
+        assert not any(secret in blob for blob in blobs)
+    for name in ("amount, `eur`", "what's.it", "income.net"):
+        counts = fields[name]["protection"]
+        assert any(value for key, value in counts.items() if key.startswith("subjects_")), name
+
+
+def test_every_code_is_inside_its_cardinality(spark: SparkSession, encoded: tuple[RunPaths, Path]) -> None:
+    codebook = Codebook.load(encoded[0].codebook)
+    width = len(codebook.event_cardinalities)
+    for row in _rows(spark, encoded[0]):
+        assert len(row["event_codes"]) == row["num_events"] * width
+        assert all(0 <= c < k for c, k in zip(row["static_codes"], codebook.static_cardinalities, strict=True))
+        for j, cardinality in enumerate(codebook.event_cardinalities):
+            codes = row["event_codes"][j::width]
+            assert not codes or (min(codes) >= 0 and max(codes) < cardinality)
+
+
+def test_decoding_gives_back_the_source_schema_keys_and_order(
+    spark: SparkSession, encoded: tuple[RunPaths, Path], tmp_path: Path
+) -> None:
+    from synth_spark import tables
+    from synth_spark.decode.stage import run_decode
+
+    paths, folder = encoded
+    codebook = Codebook.load(paths.codebook)
+    sequences = tables.read_table(spark, paths.sequences, fingerprint=codebook.fingerprint)
+    tables.write_table(sequences, paths.sampled_sequences, fingerprint=codebook.fingerprint, properties={})
+    for _ in range(2):  # doing it again changes nothing
+        figures = run_decode(spark, shop.shop_config(folder), paths, published=tmp_path / "published")
+    subjects = tables.read_table(spark, tmp_path / "published" / "subjects")
+    events = tables.read_table(spark, tmp_path / "published" / "events")
+    for table, name, without in ((subjects, "customers", ()), (events, "purchases", ("note",))):
+        source = [(f.name, f.dataType) for f in spark.read.parquet(str(folder / name)).schema if f.name not in without]
+        assert [(f.name, f.dataType) for f in table.schema][:-1] == source
+        assert table.columns[-1] == "run_id"
+    assert (subjects.count(), events.count()) == (figures["subjects"], figures["events"])
+    key = "`" + shop.KEY.replace("`", "``") + "`"
+    assert subjects.select(key).distinct().count() == subjects.count()
+    assert events.join(subjects, [shop.KEY], "left_anti").count() == 0
+    real = spark.read.parquet(str(folder / "customers"))
+    assert subjects.join(real, [shop.KEY]).count() == 0
+    assert events.selectExpr(
+        "max(`at time`) <= max(timestamp_seconds(1600000000 + 900 * 5000 + 1000 * 70000))"
+    ).first()[0]
+    assert tables.properties_of(spark, tmp_path / "published" / "events")["is_synthetic"] == "true"
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 7])
+def test_decoding_does_not_depend_on_partitioning_and_keeps_order(
+    spark: SparkSession, encoded: tuple[RunPaths, Path], partitions: int
+) -> None:
+    from synth_spark import tables
+    from synth_spark.decode.events import to_tables
+
+    codebook = Codebook.load(encoded[0].codebook)
+    sequences = tables.read_table(spark, encoded[0].sequences)
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
+    plain = to_tables(sequences, codebook, seed=3)
+    other = to_tables(sequences.repartition(partitions), codebook, seed=3)
+    for ours, theirs in ((plain.subjects, other.subjects), (plain.events, other.events)):
+        assert ours.exceptAll(theirs).count() == 0 and theirs.exceptAll(ours).count() == 0
+    broken = other.events.selectExpr(
+        "`at time` < lag(`at time`) OVER (PARTITION BY subject_number ORDER BY __event_index) AS broken"
+    )
+    assert broken.where("broken").count() == 0
+    real = spark.table("delta.`" + str(encoded[0].sequences) + "`").selectExpr("sum(num_events)").first()[0]
+    assert other.events.count() == real
+
+
+def test_kept_values_survive_the_round_trip(spark: SparkSession, encoded: tuple[RunPaths, Path]) -> None:
+    """Training rows decoded again: shares of the common values, missing values and the mean time stay."""
+    from synth_spark import tables
+    from synth_spark.decode.events import to_tables
+
+    paths, folder = encoded
+    decoded = to_tables(tables.read_table(spark, paths.sequences), Codebook.load(paths.codebook), seed=3).events
+    real = spark.read.parquet(str(folder / "purchases"))
+    asked = [
+        "avg(IF(`amount, ``eur``` = 9.99BD, 1, 0))",
+        "avg(IF(score IS NULL, 1, 0))",
+        "avg(IF(`what's.it` = '', 1, 0))",
+        "avg(items) / 3",
+        "percentile(unix_seconds(`at time`), 0.3) / 1e9",
+        "avg(weight) / 4",
+    ]
+    # the long histories are cut, so compare the others
+    key = "`" + shop.KEY.replace("`", "``") + "`"
+    short = real.groupBy(key).count().where("count < 10").drop("count")
+    theirs = real.join(short, [shop.KEY]).selectExpr(*asked).first()
+    few = decoded.groupBy("subject_number").count().where("count < 10").drop("count")
+    ours = decoded.join(few, ["subject_number"]).selectExpr(*asked).first()
+    assert list(ours) == pytest.approx(list(theirs), abs=0.02)

@@ -1,0 +1,149 @@
+"""Reading, policies, split and subject numbers; keys of synthetic subjects."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synth_spark.config import Config, SplitSettings, parse_config
+from synth_spark.errors import SourceError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SALT = b"fixed salt of thirty-two bytes!!"
+
+
+def _config(folder: Path, *, subjects: bool = False, **changes: Any) -> Config:
+    source: dict[str, Any] = {
+        "events": [{"path": str(folder / "events"), "format": "parquet", "key": "id", "order_by": "at"}]
+    }
+    if subjects:
+        source["subjects"] = {"path": str(folder / "subjects"), "format": "parquet", "key": "id"}
+    policies = {key: value for key, value in changes.items() if key != "events"}
+    source["events"][0].update(changes.get("events", {}))
+    return parse_config({"name": "t", "source": {**source, "policies": policies}}, origin="t")
+
+
+def _write(spark: SparkSession, folder: Path, rows: list[Any], schema: str, table: str = "events") -> None:
+    spark.createDataFrame(rows, schema).coalesce(1).write.mode("overwrite").parquet(str(folder / table))
+
+
+DIRTY = [(1, 1, 1.0), (None, 2, 2.0), (2, None, 3.0), (2, 4, float("nan")), (3, 5, float("inf")), (9, 6, None)]
+
+
+@pytest.mark.parametrize(
+    ("policies", "message"),
+    [
+        ({}, "'id': 1 rows without a key"),
+        ({"null_key": "drop"}, "'at': 1 events without"),
+        ({"null_key": "drop", "null_order": "drop"}, "'value': 2 values are NaN or infinite"),
+    ],
+)
+def test_dirty_rows_are_refused_by_default(
+    spark: SparkSession, tmp_path: Path, policies: dict[str, str], message: str
+) -> None:
+    from synth_spark.source.read import read_source
+
+    _write(spark, tmp_path, DIRTY, "id int, at int, value double")
+    with pytest.raises(SourceError, match=message):
+        read_source(spark, _config(tmp_path, **policies))
+
+
+def test_policies_drop_adopt_and_make_missing(spark: SparkSession, tmp_path: Path) -> None:
+    from synth_spark.source.read import read_source
+
+    _write(spark, tmp_path, DIRTY, "id int, at int, value double")
+    _write(spark, tmp_path, [(1, "a"), (2, "b"), (2, "c"), (3, "d"), (7, "e")], "id int, group string", "subjects")
+    lenient = {"null_key": "drop", "null_order": "drop", "duplicate_subject": "drop"}
+    with pytest.raises(SourceError, match=r"unknown_key is fail"):
+        read_source(spark, _config(tmp_path, subjects=True, non_finite="drop", **lenient))
+    adopted = read_source(spark, _config(tmp_path, subjects=True, non_finite="missing", unknown_key="adopt", **lenient))
+    subjects = {tuple(row) for row in adopted.histories.subjects.collect()}
+    assert subjects == {(1, "a"), (3, "d"), (7, "e"), (2, None), (9, None)}
+    events = {
+        tuple(row) for row in adopted.histories.events.select("__subject_key", "__event_index", "value").collect()
+    }
+    assert events == {(1, 0, 1.0), (2, 0, None), (3, 0, None), (9, 0, None)}
+    dropped = read_source(spark, _config(tmp_path, subjects=True, non_finite="drop", unknown_key="drop", **lenient))
+    assert [row[0] for row in dropped.histories.events.select("__subject_key").collect()] == [1]
+    assert dropped.counts["events_unknown_key"] == 1 and dropped.counts["subjects_duplicate_keys"] == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "row", "message"),
+    [
+        ("id int, at int, tags array<string>", (1, 1, ["a"]), "'tags' has type array<string>"),
+        ("id double, at int", (1.0, 1), "'id' has type double"),
+        ("id int, at string", (1, "x"), "'at' has type string"),
+        ("id int, at int, RUN_id int", (1, 1, 1), "'RUN_id': the name is taken"),
+        ("id int, at int, __x int", (1, 1, 1), "'__x': the name is taken"),
+        ("id int, when int", (1, 1), "order_by: no column 'at'"),
+    ],
+)
+def test_what_cannot_be_learned_is_named(
+    spark: SparkSession, tmp_path: Path, schema: str, row: tuple[Any, ...], message: str
+) -> None:
+    from synth_spark.source.read import read_source
+
+    _write(spark, tmp_path, [row], schema)
+    with pytest.raises(SourceError, match=re.escape(message)):
+        read_source(spark, _config(tmp_path))
+
+
+def test_a_missing_place_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    from synth_spark.source.read import read_source
+
+    for path, message in (("/nowhere/x", "cannot read it"), ("package://no-such-dist/x", "no-such-dist")):
+        with pytest.raises(SourceError, match=message):
+            read_source(spark, _config(tmp_path, events={"path": path}))
+
+
+def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
+    from synth_spark.columns import SUBJECT_KEY
+    from synth_spark.histories import Histories
+    from synth_spark.source.split import keyed_digest, of_split, split_subjects
+
+    keys = [f"k{i}é" for i in range(3000)]
+    subjects = spark.createDataFrame([(key,) for key in keys], f"{SUBJECT_KEY} string")
+    for salt in (SALT, b"long" * 40):
+        rows = keyed_digest(
+            subjects.limit(20), salt=salt, seed=5, purpose="split", column=SUBJECT_KEY, into="d"
+        ).collect()
+        for row in rows:
+            message = f"5\x1fsplit\x1f{row[0]}".encode()
+            assert row["d"] == hmac.new(salt, message, hashlib.sha256).hexdigest()
+    histories = Histories(subjects, subjects)
+    split = SplitSettings(holdout=0.4, validation=0.2)
+    assignment = split_subjects(histories, salt=SALT, seed=5, split=split)
+    plan = assignment._jdf.queryExecution().toString()
+    assert SALT.decode() not in plan and SALT.hex() not in plan.lower()
+    first = {row[0]: (row[1], row[2]) for row in assignment.collect()}
+    assert sorted(number for _, number in first.values()) == list(range(3000))
+    order = [name for name, _ in sorted(first.values(), key=lambda item: item[1])]
+    sizes = {name: order.count(name) for name in ("training", "validation", "holdout")}
+    assert order == [name for name, size in sizes.items() for _ in range(size)]
+    assert abs(sizes["holdout"] - 1200) < 120 and abs(sizes["validation"] - 360) < 80
+    fewer = Histories(subjects.limit(1500), subjects)
+    for row in split_subjects(fewer, salt=SALT, seed=5, split=split).collect():
+        assert row[1] == first[row[0]][0]  # stable when the table grows
+    held = of_split(Histories(subjects, subjects), assignment, ["holdout"])
+    assert held.subjects.count() == held.events.count() == sizes["holdout"]
+
+
+@pytest.mark.parametrize("kind", ["tinyint", "smallint", "int", "bigint", "string", "decimal(6,0)", "decimal(20,0)"])
+def test_keys_are_unique_typed_and_seeded(spark: SparkSession, kind: str) -> None:
+    from synth_spark.decode.keys import key_bits, key_sql
+
+    number = min(2 ** key_bits(kind), 20_000)
+    rows = spark.range(number).selectExpr(f"{key_sql('id', kind, 7)} AS a", f"{key_sql('id', kind, 8)} AS b")
+    assert rows.schema["a"].dataType.simpleString() == kind
+    assert rows.select("a").distinct().count() == rows.select("b").distinct().count() == number
+    if kind != "string":
+        assert rows.where("a < 1").count() == 0
+    assert rows.where("a = b").count() <= number // 4
