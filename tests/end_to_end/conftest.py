@@ -1,0 +1,105 @@
+"""One line run on a small made source, in a process of its own, that all end-to-end tests look at."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from synth_spark.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+SECRETS: dict[str, Any] = {
+    "region": "Zzyzx-Quuxville-7719",
+    "score": 417.8326147,
+    "amount": Decimal("8364172.59"),
+    "key": 738_204_915_626_073,
+}
+TINY_MODEL = {"width": 16, "hidden": 8, "threads": 1, "max_epochs": 2, "calibration_rounds": 0}
+EASY_GATE = {"gate": {"max_accuracy_gap": 1.0, "max_dcr_z": 100.0}}
+
+
+def load_beside(name: str) -> Any:
+    """A helper module of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass
+class MadeLine:
+    """A made source with its workspace, and the command line to work on it."""
+
+    folder: Path
+    config: Path
+    outputs: list[str] = field(default_factory=list)
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace.at(self.folder / "workspace")
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "synth_spark.cli", *map(str, arguments)]
+
+    def environment(self, temporary: Path | None = None) -> dict[str, str]:
+        """All temporary files of Python and the JVM go to one folder, which can be searched."""
+        temporary = temporary or self.folder / "tmp-other"
+        temporary.mkdir(exist_ok=True)
+        java = f"-Djava.io.tmpdir={temporary}"
+        own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "JAVA_TOOL_OPTIONS": java}
+        return {**{key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}, **own}
+
+    def call(
+        self, *arguments: str | Path, temporary: Path | None = None, before: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run synth-spark to its end."""
+        return subprocess.run(
+            [*before, *self.command(*arguments)],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            cwd=self.folder,
+            env=self.environment(temporary),
+        )
+
+    def write_config(self, name: str, **sections: Any) -> Path:
+        """The same data set with other settings in some sections."""
+        document = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        path = self.folder / f"{name}.yml"
+        path.write_text(yaml.safe_dump({**document, **sections}), encoding="utf-8")
+        return path
+
+
+@pytest.fixture(scope="session")
+def made_line(tmp_path_factory: pytest.TempPathFactory) -> MadeLine:
+    """The made source after `synth-spark run` has ended well on it."""
+    folder = tmp_path_factory.mktemp("made")
+    made = load_beside("made")
+    made.write_source(folder / "source", secrets=SECRETS)
+    line = MadeLine(folder, made.write_config(folder, train=TINY_MODEL, qa=EASY_GATE))
+    done = line.call("run", line.config, temporary=line.temporary)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "workspace" / "output.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
+    line.outputs.append(done.stdout)
+    return line
+
+
+@pytest.fixture(scope="session")
+def planted() -> dict[str, Any]:
+    """What was planted in the made source: one category, two numbers, one key, each of one subject only."""
+    return SECRETS

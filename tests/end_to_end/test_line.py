@@ -1,0 +1,149 @@
+"""The whole line as a user meets it: one command, views that outlive it, kills, a gate that says no."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
+from synth_spark.pipeline.runs import RunState, newest_run, runs_of
+
+if TYPE_CHECKING:
+    from conftest import MadeLine
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+STRICT_GATE = {"gate": {"max_accuracy_gap": 0.0, "max_dcr_z": 100.0}}
+ASK_VIEWS = """
+import json, sys
+from synth_spark.session import get_spark
+from synth_spark.workspace import Workspace
+spark = get_spark(workspace=Workspace.at(sys.argv[1]), catalog=True)
+views = {name: spark.sql(f"SELECT * FROM synthetic.{name}") for name in ("subjects", "events")}
+print(json.dumps({name: [view.columns, view.count()] for name, view in views.items()}))
+"""
+
+
+def _rows(spark: SparkSession, line: MadeLine, run_id: str, table: str) -> Counter[Any]:
+    rows = spark.read.format("delta").load(str(line.workspace.published / table))
+    return Counter(rows.where(rows[RUN_ID] == run_id).drop(RUN_ID).collect())
+
+
+def _publications(spark: SparkSession, line: MadeLine) -> list[Any]:
+    return spark.read.format("delta").load(str(line.workspace.published / RUNS_TABLE)).orderBy("publication").collect()
+
+
+def _killed_in(line: MadeLine, stage: str, *arguments: str) -> RunState:
+    """Start the line, and kill it and all its children as soon as a stage has begun."""
+    done_before = {state.run_id for state in runs_of(line.workspace, "made") if state.next_stage is None}
+    process = subprocess.Popen(
+        line.command("run", line.config, *arguments),
+        cwd=line.folder,
+        env=line.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(6000):
+            state = newest_run(line.workspace, "made")
+            if state.run_id not in done_before and stage in state.stages and state.stages[stage].status == "started":
+                time.sleep(0.5)
+                break
+            assert process.poll() is None, f"the line ended before {stage}"
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return newest_run(line.workspace, "made")
+
+
+def _without_network() -> tuple[str, ...]:
+    """How to start a command without a network, where this machine permits it."""
+    prefix = ("unshare", "-rn")
+    if shutil.which("unshare") and subprocess.run([*prefix, "true"], capture_output=True).returncode == 0:
+        return prefix
+    return ()
+
+
+def test_it_says_what_came_of_it(made_line: MadeLine) -> None:
+    told = made_line.outputs[0]
+    for word in ("encode", "train", "Spark and start-up", "accuracy", "possible", "privacy", "gate", "passed"):
+        assert word in told, word
+    state = newest_run(made_line.workspace, "made")
+    report = made_line.workspace.run(state.run_id).report
+    assert str(report) in told and report.stat().st_size > 10_000
+    assert "read_published" in told and "mlflow ui" in told
+    assert state.mlflow_run_id and 0 < state.peak_memory_bytes < 6 * 2**30
+
+
+def test_a_new_process_queries_the_views(made_line: MadeLine, spark: SparkSession) -> None:
+    from synth_spark import read_published
+
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_VIEWS, str(made_line.workspace.root)],
+        capture_output=True, text=True, timeout=300, env=made_line.environment(), check=True,
+    )  # fmt: skip
+    answer = json.loads(done.stdout.splitlines()[-1])
+    figures = newest_run(made_line.workspace, "made").stages["publish"].figures
+    assert answer["subjects"] == [["customer id", "region", "score"], figures["subjects"]]
+    assert answer["events"] == [["customer id", "day", "kind.of.event", "amount"], figures["events"]]
+    published = read_published(spark, made_line.workspace.root, "events")
+    assert (published.columns, published.count()) == (answer["events"][0], answer["events"][1])
+    assert dict(published.dtypes)["amount"] == "decimal(12,2)"
+
+
+def test_killed_in_sample_and_in_publish_it_ends_right(made_line: MadeLine, spark: SparkSession) -> None:
+    from synth_spark import read_published
+
+    first = newest_run(made_line.workspace, "made")
+    events = first.stages["publish"].figures["events"]
+    killed = _killed_in(made_line, "sample", "--fresh")
+    assert killed.run_id != first.run_id and killed.next_stage == "sample"
+    assert read_published(spark, made_line.workspace.root, "events").count() == events
+    again = _killed_in(made_line, "publish")
+    assert again.run_id == killed.run_id
+    assert read_published(spark, made_line.workspace.root, "events").count() == events
+    done = made_line.call("run", made_line.config, before=_without_network())
+    assert done.returncode == 0, done.stdout + done.stderr
+    ended = newest_run(made_line.workspace, "made")
+    assert ended.run_id == killed.run_id and ended.next_stage is None
+    assert [row.run_id for row in _publications(spark, made_line)] == [first.run_id, ended.run_id]
+    for table in (SUBJECTS_TABLE, EVENTS_TABLE):  # same seed, same tables
+        assert _rows(spark, made_line, first.run_id, table) == _rows(spark, made_line, ended.run_id, table)
+
+
+def test_a_failed_gate_publishes_nothing_unless_forced(made_line: MadeLine, spark: SparkSession) -> None:
+    strict = made_line.write_config("strict", qa=STRICT_GATE)
+    before = _publications(spark, made_line)
+    parent = newest_run(made_line.workspace, "made")
+    sampled = made_line.call("sample", strict, "--subjects", "150")
+    assert sampled.returncode == 0, sampled.stderr
+    generation = newest_run(made_line.workspace, "made")
+    assert generation.parent == parent.run_id and generation.stages["sample"].figures["subjects"] == 150
+    refused = made_line.call("run", strict, "--run-id", generation.run_id)
+    assert refused.returncode == 20, refused.stdout + refused.stderr
+    assert "GateFailed" in refused.stderr and "accuracy" in refused.stderr and "Traceback" not in refused.stderr
+    assert _publications(spark, made_line) == before
+    forced = made_line.call("publish", strict, "--run", generation.run_id, "--force")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    last = _publications(spark, made_line)[-1]
+    assert (last.run_id, last.forced, last.gate) == (generation.run_id, True, "failed")
+    assert any("accuracy" in criterion for criterion in last.failed_criteria)
+
+
+def test_wrong_usage_has_codes_of_its_own(made_line: MadeLine) -> None:
+    broken = made_line.write_config("broken", trian={})
+    done = made_line.call("run", broken)
+    assert done.returncode == 11 and "trian" in done.stderr and "Traceback" not in done.stderr
+    missing = made_line.call("train", made_line.config, "--run", "nobody")
+    assert missing.returncode == 14 and "nobody" in missing.stderr
