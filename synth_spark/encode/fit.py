@@ -122,6 +122,8 @@ def _fit_numbers(
     for field, column, summary in zip(fields, columns, summaries, strict=True):
         clock = _unit_of(field, units)
         in_time = "micros" in clock
+        if field.column == "d":
+            summary = replace(summary, missing=False)  # the first event's is 0, never missing
         spec = number.fit(
             field.name,
             field.source_type,
@@ -159,7 +161,7 @@ def _fit_categories(
             field.name,
             field.source_type,
             list(summary.kept),
-            missing=count > 0,
+            missing=count > 0 or not (summary.kept or summary.rare_values),
             rare=config.protection.rare,
             rare_marker=config.protection.rare_marker,
         )

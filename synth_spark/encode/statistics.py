@@ -102,7 +102,7 @@ def spreads(values: DataFrame) -> dict[int, Spread]:
 
 
 def summarize_numbers(values: DataFrame, columns: Sequence[Measured], missing: Sequence[bool]) -> list[NumberSummary]:
-    """One summary per column; `values` hold units (BIGINT)."""
+    """One summary per column; `values` hold units (BIGINT). A column that nobody has a value of is missing."""
     spread = spreads(values)
     kept: list[tuple[int | None, int | None]] = []
     for f, column in enumerate(columns):
@@ -114,7 +114,8 @@ def summarize_numbers(values: DataFrame, columns: Sequence[Measured], missing: S
     cells = _cells(totals, kept)
     totals.unpersist()
     return [
-        NumberSummary(missing[f], *kept[f], atoms=tuple(atoms[f]), cells=tuple(cells[f])) for f in range(len(columns))
+        NumberSummary(missing[f] or f not in spread, *kept[f], atoms=tuple(atoms[f]), cells=tuple(cells[f]))
+        for f in range(len(columns))
     ]
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
-import shop
 
 from synth_spark.codebook import Codebook
 from synth_spark.manifest import Manifest
 from synth_spark.workspace import RunPaths, Workspace
+from tests.with_spark import shop
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
