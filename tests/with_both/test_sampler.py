@@ -1,0 +1,114 @@
+"""From one checkpoint and seed the same rows, whatever partitions, retries or neighbours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+import torch
+
+from synth_spark.model.checkpoint import file_digest, save_checkpoint
+from synth_spark.model.network import ModelConfig, SequenceModel
+from synth_spark.sample.plan import SamplePlan
+from synth_spark.sample.udf import sample_chunks
+from synth_spark.sample.worker import load_generator, sample_rows
+from tests import toy
+
+PLAN = SamplePlan(num_subjects=1000, chunk_subjects=128, seed=11)
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    toy.codebook().save(folder / "codebook.json")
+    torch.manual_seed(0)
+    config = ModelConfig(toy.STATIC_CARDINALITIES, toy.EVENT_CARDINALITIES, toy.LOWS, toy.HIGHS, width=16, hidden=8)
+    save_checkpoint(folder / "model", SequenceModel(config), folder / "codebook.json", {})
+    return folder / "model"
+
+
+def sampled(spark, folder, plan=PLAN, *, partitions=1, chunks=None) -> list[tuple]:
+    rows = sample_chunks(
+        spark,
+        plan,
+        model_folder=str(folder),
+        weights_digest=file_digest(folder / "weights.safetensors"),
+        chunks=chunks or range(plan.num_chunks),
+        num_partitions=partitions,
+    )
+    return sorted((r[0], r[1], r[2], tuple(r[3]), tuple(r[4])) for r in rows.collect())
+
+
+@pytest.fixture(scope="module")
+def expected(spark_session, model_folder):
+    return sampled(spark_session, model_folder)
+
+
+def test_rows_are_the_planned_subjects(expected):
+    assert [row[0] for row in expected] == list(range(1000))
+    assert {row[1] for row in expected} == {"synthetic"}
+    assert all(len(row[4]) == 2 * row[2] for row in expected)
+
+
+@pytest.mark.parametrize("partitions", [3, 7])
+def test_the_same_for_any_number_of_partitions(spark, model_folder, expected, partitions):
+    assert sampled(spark, model_folder, partitions=partitions) == expected
+
+
+def test_a_single_chunk_can_be_made_again_alone(spark, model_folder, expected):
+    assert sampled(spark, model_folder, chunks=range(5, 6)) == expected[5 * 128 : 6 * 128]
+
+
+def test_fewer_subjects_are_a_prefix(spark, model_folder, expected):
+    assert sampled(spark, model_folder, SamplePlan(100, 128, 11)) == expected[:100]
+
+
+def test_another_seed_gives_other_subjects_of_the_same_kind(spark, model_folder, expected):
+    other = sampled(spark, model_folder, SamplePlan(1000, 128, 12))
+    assert sum(a == b for a, b in zip(other, expected, strict=True)) < 300
+    mean = sum(row[2] for row in expected) / 1000
+    assert sum(row[2] for row in other) / 1000 == pytest.approx(mean, rel=0.15)
+
+
+def test_the_same_after_a_killed_python_worker(spark, model_folder):
+    """One Python worker is killed while it samples; its tasks are retried and nothing changes."""
+    plan = SamplePlan(num_subjects=60_000, chunk_subjects=2000, seed=4)
+    expected = sampled(spark, model_folder, plan, partitions=4)
+    killed: list[int] = []
+    stop = threading.Event()
+    killer = threading.Thread(target=_kill_one_worker, args=(killed, stop))
+    killer.start()
+    try:
+        found = sampled(spark, model_folder, plan, partitions=4)
+    finally:
+        stop.set()
+        killer.join()
+    assert killed, "no worker was there to be killed: the test proved nothing"
+    assert found == expected
+
+
+def _kill_one_worker(killed: list[int], stop: threading.Event) -> None:
+    """The first process below the Python daemon that has worked for a moment."""
+    while not stop.is_set() and not killed:
+        time.sleep(0.15)
+        for process in psutil.Process().children(recursive=True):
+            try:
+                parent = process.parent()
+                if parent and "pyspark.daemon" in process.cmdline() and "pyspark.daemon" in parent.cmdline():
+                    os.kill(process.pid, signal.SIGKILL)
+                    killed.append(process.pid)
+                    return
+            except psutil.Error:
+                continue
+
+
+def test_rows_leave_in_batches_of_bounded_size(model_folder, monkeypatch):
+    monkeypatch.setattr("synth_spark.sample.worker._MAX_CODES", 50)
+    generator = load_generator(str(model_folder), "any", 1)
+    batches = sample_rows(generator, PLAN, 0)
+    assert len(batches) > 5
+    assert sum(batch.num_rows for batch in batches) == 128

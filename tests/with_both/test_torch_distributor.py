@@ -1,0 +1,77 @@
+"""TorchDistributor's ranks on this machine: they train, and when one fails or dies its name and reason come out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from synth_spark.config import TrainSettings
+from synth_spark.errors import TrainingError
+from synth_spark.manifest import Manifest
+from synth_spark.model.checkpoint import load_checkpoint
+from synth_spark.train.launch import launch_training
+from synth_spark.train.rank import TrainJob
+from tests import toy
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def launch(spark, run: toy.ToyRun, folder: Path, **settings) -> dict:
+    small = {"width": 16, "hidden": 8, "batch_events": 64, "calibration_rounds": 0, "timeout_seconds": 60}
+    resolved = TrainSettings(**{**small, **settings}).model_dump()
+    folder.mkdir(exist_ok=True)
+    job = TrainJob(str(run.manifest), str(run.codebook), str(folder), 1, 1, resolved)
+    return launch_training(spark, job, launcher="torchdistributor", num_ranks=2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> toy.ToyRun:
+    return toy.write_run(tmp_path_factory.mktemp("run"), training_files=[200, 120, 40], validation_files=[60, 40])
+
+
+def test_two_ranks_train_and_leave_a_model(spark, run, tmp_path):
+    figures = launch(spark, run, tmp_path / "a", max_epochs=2)
+    assert figures["num_ranks"] == 2
+    assert load_checkpoint(tmp_path / "a" / "model").facts["epochs"] == 2
+
+
+def test_a_rank_that_raises_is_named_with_its_own_error(spark, run, tmp_path):
+    """A wrong row count in the second file, which only rank 1 reads."""
+    manifest = Manifest.load(run.manifest)
+    wrong = dataclasses.replace(manifest.files[1], rows=manifest.files[1].rows + 1)
+    broken = tmp_path / "manifest.json"
+    dataclasses.replace(manifest, files=(manifest.files[0], wrong, *manifest.files[2:])).save(broken)
+    with pytest.raises(TrainingError, match=r"rank 1 of 2 failed first: ContractError: manifest lists 121 rows"):
+        launch(spark, dataclasses.replace(run, manifest=broken), tmp_path / "a")
+
+
+def test_a_rank_that_dies_ends_the_run_and_is_named(spark, run, tmp_path):
+    victim = tmp_path / "a" / "ranks" / "rank-1.json"
+    killer = threading.Thread(target=_kill_when_started, args=(victim,))
+    killer.start()
+    with pytest.raises(TrainingError, match="rank 1 of 2 died"):
+        launch(spark, run, tmp_path / "a", max_epochs=100, patience=100)
+    killer.join()
+
+
+def _kill_when_started(note: Path) -> None:
+    while not note.exists():
+        time.sleep(0.1)
+    time.sleep(1.0)
+    os.kill(json.loads(note.read_text())["process"], signal.SIGKILL)
+
+
+def test_more_ranks_than_files_is_a_clear_error(spark, run, tmp_path):
+    manifest = Manifest.load(run.manifest)
+    few = tmp_path / "manifest.json"
+    files = tuple(file for file in manifest.files if file.path.endswith("-000.parquet"))
+    dataclasses.replace(manifest, files=files).save(few)
+    with pytest.raises(TrainingError, match=r"train\.num_ranks is 2, the split has 1 files"):
+        launch(spark, dataclasses.replace(run, manifest=few), tmp_path / "a")
