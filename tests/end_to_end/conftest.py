@@ -85,17 +85,26 @@ class MadeLine:
         return path
 
 
+def _made(folder: Path) -> MadeLine:
+    made = load_beside("made")
+    made.write_source(folder / "source", secrets=SECRETS)
+    return MadeLine(folder, made.write_config(folder, train=TINY_MODEL, qa=EASY_GATE))
+
+
+@pytest.fixture
+def made_source(tmp_path: Path) -> MadeLine:
+    """The made source, before anything has run on it."""
+    return _made(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def made_line(tmp_path_factory: pytest.TempPathFactory) -> MadeLine:
     """The made source after `synth-spark run` has ended well on it."""
-    folder = tmp_path_factory.mktemp("made")
-    made = load_beside("made")
-    made.write_source(folder / "source", secrets=SECRETS)
-    line = MadeLine(folder, made.write_config(folder, train=TINY_MODEL, qa=EASY_GATE))
+    line = _made(tmp_path_factory.mktemp("made"))
     done = line.call("run", line.config, temporary=line.temporary)
     assert done.returncode == 0, done.stdout + done.stderr
-    (folder / "workspace" / "output.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
     line.outputs.append(done.stdout)
+    (line.workspace.root / "output.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
     return line
 
 

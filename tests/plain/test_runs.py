@@ -1,0 +1,145 @@
+"""Runs: names, records, locks, and what a run may go on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synth_spark.config import Config, parse_config
+from synth_spark.errors import ContractError
+from synth_spark.pipeline import runs
+from synth_spark.pipeline.line import _choose
+from synth_spark.pipeline.live import LiveMetrics
+from synth_spark.pipeline.lock import run_lock
+from synth_spark.pipeline.memory import PeakMemory
+from synth_spark.pipeline.stages import adopt_config
+from synth_spark.pipeline.tracked import flat_settings
+from synth_spark.workspace import Workspace
+
+EVENTS = {"path": "events", "key": "id", "order_by": "at", "options": {"password": "hunter2"}}
+
+
+def _config(**sections: Any) -> Config:
+    return parse_config({"name": "shop", "source": {"events": [EVENTS]}, **sections}, origin="test")
+
+
+def _done(workspace: Workspace, state: runs.RunState, *stages: str) -> None:
+    for stage in stages:
+        state.begin(stage)
+        state.stages[stage].status = runs.DONE
+    runs.save_state(workspace.run(state.run_id), state)
+
+
+def test_a_record_comes_back_as_it_was(workspace: Workspace) -> None:
+    paths, state = runs.create_run(workspace, _config())
+    _done(workspace, state, "encode")
+    state.begin("train")
+    runs.save_state(paths, state)
+    found = runs.load_state(paths)
+    assert found == state and found.next_stage == "train"
+    assert runs.newest_run(workspace, "shop").run_id == state.run_id
+
+
+def test_a_stage_done_again_takes_back_what_came_after(workspace: Workspace) -> None:
+    _, state = runs.create_run(workspace, _config())
+    _done(workspace, state, *runs.STAGES)
+    assert state.next_stage is None
+    state.begin("sample")
+    assert list(state.stages) == ["encode", "train", "sample"] and state.next_stage == "sample"
+
+
+@pytest.mark.parametrize("run_id", ["../away", "a/b", "", ".hidden", "a b"])
+def test_a_run_id_is_a_plain_name(workspace: Workspace, run_id: str) -> None:
+    if run_id:
+        with pytest.raises(ContractError, match="run id"):
+            runs.create_run(workspace, _config(), run_id)
+
+
+def test_a_damaged_record_is_named_and_hides_no_other(workspace: Workspace) -> None:
+    paths, _ = runs.create_run(workspace, _config(), "one")
+    runs.create_run(workspace, _config(), "two")
+    paths.state.write_text("{", encoding="utf-8")
+    with pytest.raises(ContractError, match="damaged"):
+        runs.load_state(paths)
+    assert [state.run_id for state in runs.runs_of(workspace, "shop")] == ["two"]
+
+
+def test_which_run_goes_on(workspace: Workspace) -> None:
+    config = _config()
+    _, first, reason = _choose(config, workspace, None, False)
+    assert reason == "new"
+    _done(workspace, first, "encode")
+    _, same, reason = _choose(config, workspace, None, False)
+    assert same.run_id == first.run_id and "goes on with train" in reason
+    _, other, reason = _choose(_config(seed=2), workspace, None, False)
+    assert other.run_id != first.run_id and "other settings" in reason
+    _, fresh, _ = _choose(config, workspace, None, True)
+    assert fresh.run_id not in (first.run_id, other.run_id)
+
+
+def test_later_settings_may_change_earlier_ones_may_not(workspace: Workspace) -> None:
+    paths, state = runs.create_run(workspace, _config())
+    adopt_config(_config(qa={"seed": 7}), paths, state, "qa")
+    assert "seed: 7" in paths.config.read_text(encoding="utf-8")
+    with pytest.raises(ContractError, match="train"):
+        adopt_config(_config(train={"width": 32}), paths, state, "sample")
+
+
+def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from synth_spark.pipeline.lock import run_lock\n"
+        "with run_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(ContractError, match=f"process {holder.pid} on"), run_lock(tmp_path):
+        pass
+    holder.kill()  # -9: the lock of a dead process is nobody's
+    holder.communicate()
+    with run_lock(tmp_path):
+        pass
+
+
+class _Tracker:
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def steps_of(self, metric: str) -> set[int]:
+        return {1}
+
+    def metrics(self, values: dict[str, Any], *, step: int) -> None:
+        assert "epoch" not in values
+        self.steps.append(step)
+
+
+def test_each_epoch_is_told_once(tmp_path: Path) -> None:
+    file, tracker = tmp_path / "metrics.jsonl", _Tracker()
+    lines = "".join(json.dumps({"epoch": epoch, "train.loss": 1.0}) + "\n" for epoch in (1, 2, 2, 3))
+    with LiveMetrics(file, tracker, poll_seconds=0.01):  # type: ignore[arg-type]
+        file.write_text(lines + '{"epoch": 4, "trai', encoding="utf-8")
+    assert tracker.steps == [2, 3]
+
+
+def test_memory_of_children_counts() -> None:
+    with PeakMemory(interval_seconds=0.05) as alone:
+        pass
+    script = "import time; block = bytearray(300_000_000); time.sleep(1)"
+    with PeakMemory(interval_seconds=0.05) as memory:
+        subprocess.run([sys.executable, "-c", script], check=True)
+    assert memory.peak_bytes > alone.peak_bytes + 250_000_000
+
+
+def test_settings_are_told_without_credentials() -> None:
+    flat = flat_settings(_config())
+    assert flat["train.width"] == "128" and flat["source.events.0.key"] == "id"
+    assert "hunter2" not in json.dumps(flat)
