@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 import traceback
 import warnings
@@ -57,6 +58,8 @@ def train_rank(document: Mapping[str, Any]) -> None:
     ranks = rank_from_environment()
     note = Path(job.folder) / "ranks" / f"rank-{ranks.rank}.json"
     _note(note, status="started", process=os.getpid())
+    if ranks.num_ranks > 1:
+        signal.signal(signal.SIGTERM, _told_to_stop)
     try:
         figures = _train(job, ranks)
     except BaseException as error:
@@ -69,6 +72,11 @@ def train_rank(document: Mapping[str, Any]) -> None:
         )
         raise
     _note(note, status="done", **figures)
+
+
+def _told_to_stop(number: int, frame: object) -> None:
+    """The launcher ends the ranks that are left when one has died; theirs is not the failure to report."""
+    raise SystemExit("ended by the launcher")
 
 
 def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
