@@ -54,8 +54,8 @@ def to_units(source_type: str, unit: dict[str, Any], column_sql: str) -> str:
         bounded = column_sql
     else:
         bounded = f"least(greatest({column_sql}, -{limit_text}), {limit_text})"
-    factor = f"CAST('{10**scale}' AS DECIMAL({scale + 1},0))"
-    return _present(column_sql, f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * {factor} AS BIGINT)")
+    power = f"CAST('{10**scale}' AS DECIMAL({scale + 1},0))"
+    return _present(column_sql, f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * {power} AS BIGINT)")
 
 
 def from_units(source_type: str, unit: dict[str, Any], units_sql: str) -> str:
