@@ -224,8 +224,8 @@ def _signature() -> Any:
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import Array
 
-    asked = [ColSpec(DataType.long, "num_subjects"), ColSpec(DataType.long, "seed")]
-    given = [ColSpec(DataType.long, "subject_number"), ColSpec(DataType.long, "num_events")]
+    asked: list[Any] = [ColSpec(DataType.long, "num_subjects"), ColSpec(DataType.long, "seed")]
+    given: list[Any] = [ColSpec(DataType.long, "subject_number"), ColSpec(DataType.long, "num_events")]
     codes = [ColSpec(Array(DataType.long), "static_codes"), ColSpec(Array(DataType.long), "event_codes")]
     return ModelSignature(inputs=Schema(asked), outputs=Schema(given + codes))
 

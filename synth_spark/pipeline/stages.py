@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synth_spark.codebook import Codebook
-from synth_spark.config import Config, dump_config, load_config, parse_config
+from synth_spark.config import Config, dump_config, load_config
 from synth_spark.errors import ConfigError, ContractError
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
@@ -132,12 +132,7 @@ def adopt_config(config: Config, paths: RunPaths, state: RunState, stage: str) -
 
 def config_of(paths: RunPaths) -> Config:
     """The config that a run was made with."""
-    import yaml
-
-    try:
-        return parse_config(yaml.safe_load(paths.config.read_text(encoding="utf-8")), origin=str(paths.config))
-    except FileNotFoundError:
-        raise ContractError(f"run {paths.run_id}: {paths.config.name} is missing; start a new run") from None
+    return load_config(paths.config)
 
 
 def _check_ready(run: OpenRun, stage: str) -> None:

@@ -13,10 +13,9 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.pyfunc import PythonModel
 
 
-class SequenceSampler(PythonModel):  # type: ignore[misc]
+class SequenceSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Draws encoded synthetic histories."""
 
     def load_context(self, context: Any) -> None:
@@ -41,9 +40,12 @@ class SequenceSampler(PythonModel):  # type: ignore[misc]
         plan = SamplePlan(num_subjects, self.chunk_subjects, derive(run_seed, "sample"))
         empty = ARROW_SCHEMA.empty_table().to_pandas()
         batches = [batch for chunk in range(plan.num_chunks) for batch in sample_rows(self.generator, plan, chunk)]
-        frame = pd.concat([empty, *(batch.to_pandas() for batch in batches)], ignore_index=True).drop(columns="split")
-        codes = {name: [part.astype(np.int64) for part in frame[name]] for name in ("static_codes", "event_codes")}
-        return frame.assign(**codes).astype({"subject_number": "int64", "num_events": "int64"})
+        drawn = pd.concat([empty, *(batch.to_pandas() for batch in batches)], ignore_index=True).drop(columns="split")
+        codes = {name: [part.astype(np.int64) for part in drawn[name]] for name in ("static_codes", "event_codes")}
+        frame: pd.DataFrame = drawn.assign(**codes)
+        frame["num_events"] = frame["num_events"].astype("int64")
+        frame["subject_number"] = frame["subject_number"].astype("int64")
+        return frame
 
 
 mlflow.models.set_model(SequenceSampler())
