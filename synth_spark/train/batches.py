@@ -30,24 +30,28 @@ _FIELDS = {
 class SequenceReader(Protocol):
     """What training needs of a reader: the windows of one epoch, each row exactly once, in an order set by the seed."""
 
+    num_events: int  # of one epoch, for progress; 0 if not known
+
     def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
         """One epoch."""
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class PetastormReader:
     """Reads this rank's files, one row group at a time, and joins them into windows.
 
     files: this rank's share of the manifest.
     window_subjects: a window closes once it holds at least this many subjects.
     num_static, num_event: sub-columns.
+    num_events: of the last epoch read; 0 before it.
     """
 
     files: Sequence[DataFile]
     window_subjects: int
     num_static: int
     num_event: int
+    num_events: int = 0
 
     def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
         """One epoch.
@@ -57,9 +61,10 @@ class PetastormReader:
         """
         expected_rows = sum(file.rows for file in self.files)
         pending: list[Window] = []
-        num_pending = num_rows = checksum = 0
+        num_pending = num_rows = num_events = checksum = 0
         for part in self._row_groups(expected_rows, seed=seed, shuffle=shuffle):
             num_rows += len(part.num_events)
+            num_events += len(part.event_codes)
             checksum += int(part.subject_numbers.sum())
             pending.append(part)
             num_pending += len(part.num_events)
@@ -72,6 +77,7 @@ class PetastormReader:
                 f"manifest lists {expected_rows} rows (checksum {expected_checksum}), the reader delivered {num_rows} "
                 f"(checksum {checksum}): the sequences table was changed under the manifest; run encode again"
             )
+        self.num_events = num_events
         if pending:
             yield _joined(pending)
 

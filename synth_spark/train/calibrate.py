@@ -11,6 +11,7 @@ from torch import Tensor
 
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
+from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.marginals import Marginals, split_tables
 
@@ -56,7 +57,8 @@ def _mean_events(model: SequenceModel, length_counts: Tensor) -> float:
 def _sampled_marginals(model: SequenceModel, num_subjects: int, seed: int) -> list[Tensor]:
     generator = Generator(model)
     marginals = Marginals(model.config)
-    for first in range(0, num_subjects, CHUNK_SUBJECTS):
+    chunks = range(0, num_subjects, CHUNK_SUBJECTS)
+    for first in track(chunks, description="calibrate", unit="chunks"):
         chunk = generator.sample_chunk(first, min(CHUNK_SUBJECTS, num_subjects - first), seed)
         marginals.add(chunk.static_codes, chunk.num_events, chunk.event_codes)
     return marginals.tensors()

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from synth_spark.train.rank import TrainJob
 
 _DISTRIBUTED_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
-_ECHOES = ("DistBackendError", "DistNetworkError", "RuntimeError", "SignalException", "SystemExit")  # of another rank's end
+_ECHOES = (
+    "DistBackendError",
+    "DistNetworkError",
+    "RuntimeError",
+    "SignalException",
+    "SystemExit",
+)  # of another rank's end
 
 
 def launch_training(spark: SparkSession | None, job: TrainJob, *, launcher: str, num_ranks: int) -> dict[str, Any]:

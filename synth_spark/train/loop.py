@@ -25,6 +25,7 @@ from synth_spark.config import TrainSettings
 from synth_spark.errors import TrainingError
 from synth_spark.model.checkpoint import tensors_of
 from synth_spark.model.network import SequenceModel
+from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
 from synth_spark.train.plan import Window, padded_events, plan_batches
@@ -132,9 +133,11 @@ class Trainer:
         self.parallel.train()
         losses = np.zeros(4)  # static nats, subjects, event nats, events
         waiting = 0.0
-        for batch, waited in self._batches("training", derive(self.seed, "epoch", epoch)):
-            waiting += waited
-            losses += self._step(batch)
+        with self._bar() as bar:
+            for batch, waited in self._batches("training", derive(self.seed, "epoch", epoch)):
+                waiting += waited
+                losses += self._step(batch)
+                bar.update(int(batch.num_events.sum()))
         static, subjects, event, events = summed(*losses)
         self.progress.events += int(events)
         return {
@@ -142,6 +145,13 @@ class Trainer:
             "events": events,
             "reader_wait_seconds": waiting,
         }
+
+    def _bar(self) -> Any:
+        """Progress of one epoch, shown by the first rank where there is a terminal."""
+        progress = self.progress
+        best = f", best {progress.best_loss:.3f} of epoch {progress.best_epoch}" if progress.epoch else ""
+        total = self.readers["training"].num_events if self.ranks.is_first else 0
+        return track(total, description=f"train epoch {progress.epoch + 1}{best}", unit="events")
 
     def _step(self, batch: Batch) -> tuple[float, float, float, float]:
         progress = self.progress

@@ -1,0 +1,57 @@
+"""What every benchmark leaves: one JSON with its figures and all that they depend on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from synth_spark.machine import granted_cpus, granted_memory
+
+RESULTS = Path(__file__).parent / "results"
+_VERSIONS = ("pyspark", "delta-spark", "petastorm", "pyarrow", "torch", "numpy", "scikit-learn", "mlflow")
+
+
+def record(name: str, figures: dict[str, float], details: dict[str, Any] | None = None) -> Path:
+    """Write results/<name>.json; figures are rounded to what is meaningful, details are whatever explains them."""
+    document = {
+        "benchmark": name,
+        "commit": _commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": {package: importlib.metadata.version(package) for package in _VERSIONS},
+        "figures": {key: round(value, 5) for key, value in figures.items()},
+        "details": details or {},
+    }
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def machine() -> dict[str, Any]:
+    """Processor, number formats, memory: what timings depend on."""
+    processor = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    model = next((line.split(":")[1].strip() for line in processor.splitlines() if line.startswith("model name")), "")
+    flags = next((line for line in processor.splitlines() if line.startswith("flags")), "").split()
+    return {
+        "processor": model or platform.processor(),
+        "cpus": granted_cpus(),
+        "memory_gib": round(granted_memory() / 2**30, 1),
+        "total_memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "bfloat16": "avx512_bf16" in flags or "amx_bf16" in flags,
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def _commit() -> str:
+    root = Path(__file__).parent
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    return head.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
