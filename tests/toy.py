@@ -87,7 +87,7 @@ def write_run(folder: Path, *, training_files: list[int], validation_files: list
             number += rows
             path = folder / f"{split}-{index:03d}.parquet"
             pq.write_table(table_of(part, split), path)
-            files.append(DataFile(f"file://{path}", split, rows, 1, int(part.subject_numbers.sum())))
+            files.append(DataFile(path.as_uri(), split, rows, 1, int(part.subject_numbers.sum())))
     book = codebook()
     book.save(folder / "codebook.json")
     Manifest("toy", 0, book.fingerprint, "toy", {}, tuple(files)).save(folder / "manifest.json")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ def _open(files: Sequence[DataFile], *, seed: int, shuffle: bool) -> Any:
 
     packed = [(name, np.bytes_, (), False) for name in _FIELDS]
     return make_batch_reader(
-        [file.path for file in files],
+        [unquote(file.path) for file in files],  # the manifest has URLs, petastorm takes them for plain paths
         schema_fields=list(_FIELDS),
         num_epochs=None,
         workers_count=1,

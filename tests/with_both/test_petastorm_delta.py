@@ -19,7 +19,7 @@ FILES, ROWS = 8, 40
 @pytest.fixture(scope="module")
 def listed(spark_session, tmp_path_factory) -> list[DataFile]:
     """A table whose folder also holds rewritten and deleted files; the active ones as a manifest lists them."""
-    path = tmp_path_factory.mktemp("delta") / "sequences"
+    path = tmp_path_factory.mktemp("delta") / "sequences with spaces"
     whole = spark_session.createDataFrame(
         toy.table_of(toy.window(2 * FILES * ROWS, seed=1), "training").to_pandas(),
         "subject_number BIGINT, split STRING, num_events INT, static_codes ARRAY<SMALLINT>, event_codes ARRAY<SMALLINT>",
@@ -37,7 +37,7 @@ def listed(spark_session, tmp_path_factory) -> list[DataFile]:
 
 def _described(spark, url: str) -> DataFile:
     row = spark.read.parquet(url).selectExpr("count(*) AS rows", "sum(subject_number) AS numbers").first()
-    return DataFile("file://" + tables.local_path(url), "training", row["rows"], 1, row["numbers"] or 0)
+    return DataFile(url, "training", row["rows"], 1, row["numbers"] or 0)
 
 
 def reader_of(files) -> PetastormReader:
