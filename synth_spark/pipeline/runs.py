@@ -58,6 +58,7 @@ class RunState:
     versions: dict[str, str]
     stages: dict[str, StageRecord] = field(default_factory=dict)
     subjects: int | None = None  # synthetic subjects asked for on the command line; None: the config decides
+    publish_begun: bool = False  # its rows may be published, whatever later stages were done again since
     parent: str | None = None  # run whose model this generation uses
     mlflow_run_id: str | None = None
     peak_memory_bytes: int = 0
@@ -79,6 +80,7 @@ class RunState:
         for later in STAGES[STAGES.index(stage) + 1 :]:
             self.stages.pop(later, None)
         self.stages[stage] = StageRecord(STARTED, utc_now())
+        self.publish_begun = self.publish_begun or stage == STAGES[-1]
 
 
 def utc_now() -> str:

@@ -147,7 +147,7 @@ def _check_ready(run: OpenRun, stage: str) -> None:
         if index > STAGES.index("train"):
             model = read_facts(paths.checkpoint / "model")
             _same(run, "the checkpoint", model["codebook_fingerprint"], fingerprint)
-    if stage in _CHANGES_PUBLISHED_ROWS and "publish" in run.state.stages:
+    if stage in _CHANGES_PUBLISHED_ROWS and run.state.publish_begun:
         _check_unpublished(run, stage)
 
 
