@@ -32,8 +32,8 @@ def failed(figures: dict[str, float]) -> list[str]:
 
 def test_cells_change_places_and_nothing_is_lost(spark: SparkSession) -> None:
     people, events = random_tables(1, subjects=500)
-    real = histories(spark, people, events)
-    moved = perturbed(real, share=0.1, seed=3, order_by="at", tie_break="seen")
+    real = persisted(histories(spark, people, events))
+    moved = persisted(perturbed(real, share=0.1, seed=3, order_by="at", tie_break="seen"))
     columns = [name for name in real.events.columns if name not in (SUBJECT_KEY, EVENT_INDEX)]
     before, after = real.events.toPandas(), moved.events.toPandas()
     assert (before.groupby(SUBJECT_KEY).size() == after.groupby(SUBJECT_KEY).size()).all()
