@@ -128,7 +128,8 @@ class Tracker:
             except Exception as error:  # told at the end; hours of work must not be lost to a store that is away
                 future.set_result(None)
                 self.failures.append(f"{type(error).__name__}: {error}")
-                log.warning("MLflow: %s", type(error).__name__, exc_info=True)
+                log.warning("MLflow: %s", type(error).__name__)
+                log.info("MLflow", exc_info=True)
 
     def _open(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

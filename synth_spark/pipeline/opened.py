@@ -77,7 +77,8 @@ def open_run(
         try:
             yield run
         except Exception as error:
-            logs.stage_logger("line").error("%s", type(error).__name__, exc_info=True)
+            # below the console's level: whoever called says the message, the traceback is for the file
+            logs.stage_logger("line").info("ended by %s", type(error).__name__, exc_info=True)
             raise
         finally:
             run.save()

@@ -93,7 +93,7 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
     except BaseException as error:
         record.status, record.seconds, record.error = FAILED, time.perf_counter() - started, type(error).__name__
         run.save()
-        log.error("failed: %s", type(error).__name__)
+        log.info("failed: %s", type(error).__name__)
         raise
     record.status, record.seconds, record.figures = DONE, time.perf_counter() - started, figures
     run.save()
