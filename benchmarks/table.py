@@ -15,8 +15,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
 Made by `python benchmarks/table.py` from `benchmarks/results/`; every figure comes from the command in its section.
-Fidelity by the definitions of the field (`docs/decisions/qa.md`): mean over seeds. Timings: median. Memory: maximum over
-all processes of a run. A ceiling is what an independent sample of the same size would reach on average.
+Fidelity by the definitions of the field (`docs/decisions/qa.md`): mean over seeds. Timings: median. Memory: maximum
+over all processes of a run. A ceiling is what an independent sample of the same size would reach on average.
 """
 COMMANDS = {"cdnow": "python benchmarks/cdnow.py"}
 MEANINGS = {

@@ -67,10 +67,12 @@ class Codebook:
 
     @property
     def static_cardinalities(self) -> tuple[int, ...]:
+        """One per static sub-column, in model order."""
         return tuple(c for spec in self.static_fields for c in spec.cardinalities)
 
     @property
     def event_cardinalities(self) -> tuple[int, ...]:
+        """One per event sub-column, in model order."""
         return tuple(c for spec in self.event_fields for c in spec.cardinalities)
 
     @property
@@ -81,10 +83,12 @@ class Codebook:
         return spec
 
     def to_json(self) -> str:
+        """Canonical JSON: equal codebooks give equal text."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     @property
     def fingerprint(self) -> str:
+        """Digest of the canonical JSON, 32 hex digits."""
         return hashlib.sha256(self.to_json().encode("utf-8")).hexdigest()[:32]
 
     def save(self, path: Path) -> None:
@@ -110,6 +114,7 @@ class Codebook:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Codebook:
+        """The inverse of asdict; ValueError, KeyError or TypeError where it does not fit."""
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
         return cls(

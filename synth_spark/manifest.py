@@ -34,19 +34,24 @@ class Manifest:
     files: tuple[DataFile, ...]
 
     def of_split(self, split: str) -> tuple[DataFile, ...]:
+        """Files of a split, sorted by path."""
         return tuple(file for file in self.files if file.split == split)
 
     def rows(self, split: str) -> int:
+        """Rows of a split."""
         return sum(file.rows for file in self.of_split(split))
 
     def to_json(self) -> str:
+        """Canonical JSON."""
         return json.dumps(asdict(self), sort_keys=True, indent=1)
 
     @property
     def digest(self) -> str:
+        """Digest of the JSON, 32 hex digits."""
         return hashlib.sha256(self.to_json().encode("utf-8")).hexdigest()[:32]
 
     def save(self, path: Path) -> None:
+        """Write atomically."""
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text(self.to_json(), encoding="utf-8")
         os.replace(temporary, path)

@@ -7,7 +7,7 @@ import hmac
 
 
 def derive(run_seed: int, *names: str | int) -> int:
-    """A 63-bit seed that depends on nothing but the run seed and the names; stable over versions (values are pinned)."""
+    """A 63-bit seed that depends on the run seed and the names alone; its values are pinned by a test."""
     message = "\x1f".join(str(part) for part in (run_seed, *names)).encode("utf-8")
     return int.from_bytes(hashlib.sha256(message).digest()[:8], "big") >> 1
 

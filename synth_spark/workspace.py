@@ -1,10 +1,10 @@
 """Where a run keeps what it makes. [plain]
 
-    <root>/secrets/salt             the owner's secret (0600), made on first use, never copied
-    <root>/runs/<run_id>/           everything one run makes, stage by stage
-    <root>/published/<table>        synthetic subjects, events, and the table of publications
-    <root>/catalog/                 Spark's embedded metastore for local runs (views)
-    <root>/mlflow.db, mlartifacts/  the local tracking store, unless MLFLOW_TRACKING_URI says otherwise
+<root>/secrets/salt             the owner's secret (0600), made on first use, never copied
+<root>/runs/<run_id>/           everything one run makes, stage by stage
+<root>/published/<table>        synthetic subjects, events, and the table of publications
+<root>/catalog/                 Spark's embedded metastore for local runs (views)
+<root>/mlflow.db, mlartifacts/  the local tracking store, unless MLFLOW_TRACKING_URI says otherwise
 """
 
 from __future__ import annotations
@@ -26,42 +26,52 @@ class RunPaths:
 
     @property
     def config(self) -> Path:
+        """The resolved settings."""
         return self.folder / "config.yml"
 
     @property
     def state(self) -> Path:
+        """What each stage has done."""
         return self.folder / "run.json"
 
     @property
     def log(self) -> Path:
+        """One JSON object per line."""
         return self.folder / "run.log.jsonl"
 
     @property
     def codebook(self) -> Path:
+        """What fitting learned."""
         return self.folder / "codebook.json"
 
     @property
     def manifest(self) -> Path:
+        """What training reads."""
         return self.folder / "manifest.json"
 
     @property
     def sequences(self) -> Path:
+        """Encoded real subjects (Delta)."""
         return self.folder / "sequences"
 
     @property
     def checkpoint(self) -> Path:
+        """State of training, and the model."""
         return self.folder / "checkpoint"
 
     @property
     def sampled_sequences(self) -> Path:
+        """Encoded synthetic subjects (Delta)."""
         return self.folder / "sampled_sequences"
 
     @property
     def qa(self) -> Path:
+        """Figures and gate."""
         return self.folder / "qa.json"
 
     @property
     def report(self) -> Path:
+        """The page for people."""
         return self.folder / "report.html"
 
 
@@ -73,21 +83,26 @@ class Workspace:
 
     @classmethod
     def at(cls, root: str | Path) -> Workspace:
+        """The workspace at a folder, which need not exist yet."""
         return cls(Path(root).expanduser().absolute())
 
     def run(self, run_id: str) -> RunPaths:
+        """One run's paths."""
         return RunPaths(run_id, self.root / "runs" / run_id)
 
     @property
     def published(self) -> Path:
+        """Synthetic tables and the table of publications."""
         return self.root / "published"
 
     @property
     def catalog(self) -> Path:
+        """Spark's embedded metastore."""
         return self.root / "catalog"
 
     @property
     def salt_file(self) -> Path:
+        """The owner's secret."""
         return self.root / "secrets" / "salt"
 
     def salt(self) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 
 from synth_spark import tables
 from synth_spark.manifest import DataFile
+from synth_spark.sample.udf import SPARK_SCHEMA
 from synth_spark.train.batches import PetastormReader, files_of_rank
 from tests import toy
 
@@ -22,7 +23,7 @@ def listed(spark_session, tmp_path_factory) -> list[DataFile]:
     path = tmp_path_factory.mktemp("delta") / "sequences with spaces"
     whole = spark_session.createDataFrame(
         toy.table_of(toy.window(2 * FILES * ROWS, seed=1), "training").to_pandas(),
-        "subject_number BIGINT, split STRING, num_events INT, static_codes ARRAY<SMALLINT>, event_codes ARRAY<SMALLINT>",
+        SPARK_SCHEMA,
     )
     for _ in range(2):  # the second replaces every file of the first
         rows = whole.repartitionByRange(2 * FILES, "subject_number")
