@@ -60,9 +60,7 @@ class TableSource(Section):
 class EventSource(TableSource):
     """A table with one row per event."""
 
-    order_by: str = Field(
-        description="column that orders a subject's events: timestamp, date or integer"
-    )
+    order_by: str = Field(description="column that orders a subject's events: timestamp, date or integer")
     tie_break: str | None = Field(
         None, description="column that orders events of the same time; without it their order is arbitrary but fixed"
     )
@@ -85,7 +83,9 @@ class Policies(Section):
 class SourceSettings(Section):
     """The source tables."""
 
-    subjects: TableSource | None = Field(None, description="one row per subject; without it, subjects are the keys in events")
+    subjects: TableSource | None = Field(
+        None, description="one row per subject; without it, subjects are the keys in events"
+    )
     events: list[EventSource] = Field(description="one row per event; exactly one table for now")
     policies: Policies = Field(Policies(), description="rows that cannot be learned as they are")
 
@@ -116,18 +116,25 @@ class TrainSettings(Section):
     """The sequence model and its training."""
 
     launcher: Literal["inprocess", "torchdistributor"] = Field(
-        "inprocess", description="inprocess: one rank in this process; torchdistributor: num_ranks processes on this machine"
+        "inprocess",
+        description="inprocess: one rank in this process; torchdistributor: num_ranks processes on this machine",
     )
     num_ranks: int = Field(1, ge=1, le=64, description="number of DDP ranks")
-    threads: int | None = Field(None, ge=1, description="torch threads per rank; default: CPUs granted / ranks on this machine")
+    threads: int | None = Field(
+        None, ge=1, description="torch threads per rank; default: CPUs granted / ranks on this machine"
+    )
     width: int = Field(128, ge=8, le=1024, description="width of the recurrent history")
     hidden: int = Field(64, ge=8, le=512, description="width of each sub-column's head")
     dropout: float = Field(0.05, ge=0.0, lt=1.0, description="dropout on inputs of the heads")
     learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
     batch_events: int = Field(1024, ge=16, description="padded events per batch and rank")
-    window_subjects: int = Field(65536, ge=64, description="subjects held in memory at once, batches are bucketed inside")
+    window_subjects: int = Field(
+        65536, ge=64, description="subjects held in memory at once, batches are bucketed inside"
+    )
     max_epochs: int = Field(100, ge=1, description="upper limit of epochs")
-    max_minutes: float | None = Field(None, gt=0, description="time budget in minutes; training ends well at the next epoch's end")
+    max_minutes: float | None = Field(
+        None, gt=0, description="time budget in minutes; training ends well at the next epoch's end"
+    )
     patience: int = Field(4, ge=1, description="epochs without a better validation loss before training stops")
     number_format: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where the processor multiplies it natively"
@@ -161,7 +168,9 @@ class OutputSettings(Section):
     """Where results go."""
 
     root: str = Field("workspace", description="workspace folder, relative to where the command runs")
-    schema_name: str = Field("synthetic", description="schema of the published views", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    schema_name: str = Field(
+        "synthetic", description="schema of the published views", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
+    )
 
 
 class Preflight(Section):
