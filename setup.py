@@ -20,6 +20,7 @@ PINS = {
         "PyYAML==6.0.3",
         "scikit-learn==1.9.1",
         "scipy==1.17.1",
+        "threadpoolctl==3.8.0",
         "tqdm==4.70.1",
     ],
     "spark": [
@@ -50,6 +51,7 @@ DEV = [
     "mypy==2.4.1",
     "nbclient==0.11.0",
     "nbformat==5.11.1",
+    "playwright==1.65.2",  # drives Debian's chromium in the browser test; brings no browser of its own
     "pytest==9.2.0",
     "pytest-timeout==2.4.0",
     "ruff==0.17.6",
