@@ -177,7 +177,7 @@ def _decode_slice(
     end = f"least({start} + {sql.entry(sql.bigints(widths), code)}, {last})"
     if not any(skips):
         return sql.bind("s", slice_, f"{start} + pmod({draw}, {end} - ({start}))")
-    atoms = f"filter({sql.entry(sql.bigint_lists(skips), code)}, a -> a >= {start} AND a < {end})"
+    atoms = f"filter({sql.entry(sql.bigint_lists(skips), code)}, held -> held >= {start} AND held < {end})"
     count = f"({end} - ({start}) - CAST(size(k) AS BIGINT))"
     unit = _skip(f"{start} + pmod({draw}, {count})", "k")
     return sql.bind("s", slice_, sql.bind("k", atoms, unit))
