@@ -1,15 +1,11 @@
-"""Turn a run's sampled sequences into tables with the source's schema.
+"""Turn sampled sequences into tables of the source's schema.
 
-python jobs/decode.py CONFIG [--run-id RUN]
+python jobs/decode.py CONFIG [--run RUN], as `synth-spark decode`, which explains itself with --help.
 """
 
-import argparse
+import sys
 
-from synth_spark.pipeline.stages import run_stage
+from synth_spark.cli import main
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("config", help="YAML file of the data set")
-    arguments.add_argument("--run-id", help="the run to work on; default: the latest")
-    given = arguments.parse_args()
-    run_stage("decode", given.config, given.run_id)
+    main(["decode", *sys.argv[1:]])

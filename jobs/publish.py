@@ -1,15 +1,11 @@
-"""Point the published views at a run, if its gate passed.
+"""Turn the published views to this run, if its gate passed.
 
-python jobs/publish.py CONFIG [--run-id RUN]
+python jobs/publish.py CONFIG [--run RUN], as `synth-spark publish`, which explains itself with --help.
 """
 
-import argparse
+import sys
 
-from synth_spark.pipeline.stages import run_stage
+from synth_spark.cli import main
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("config", help="YAML file of the data set")
-    arguments.add_argument("--run-id", help="the run to work on; default: the latest")
-    given = arguments.parse_args()
-    run_stage("publish", given.config, given.run_id)
+    main(["publish", *sys.argv[1:]])

@@ -1,15 +1,11 @@
-"""Judge a run's synthetic tables: figures, report, gate.
+"""Compare synthetic tables with the source; write QA result and report.
 
-python jobs/qa.py CONFIG [--run-id RUN]
+python jobs/qa.py CONFIG [--run RUN], as `synth-spark qa`, which explains itself with --help.
 """
 
-import argparse
+import sys
 
-from synth_spark.pipeline.stages import run_stage
+from synth_spark.cli import main
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("config", help="YAML file of the data set")
-    arguments.add_argument("--run-id", help="the run to work on; default: the latest")
-    given = arguments.parse_args()
-    run_stage("qa", given.config, given.run_id)
+    main(["qa", *sys.argv[1:]])

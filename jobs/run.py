@@ -1,13 +1,11 @@
-"""The whole line in one process, stage after stage.
+"""Walk the whole line in one process.
 
-python jobs/run.py CONFIG
+python jobs/run.py CONFIG [--run-id RUN], as `synth-spark run`, which explains itself with --help.
 """
 
-import argparse
+import sys
 
-from synth_spark.pipeline.line import run_line
+from synth_spark.cli import main
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("config", help="YAML file of the data set")
-    run_line(arguments.parse_args().config)
+    main(["run", *sys.argv[1:]])

@@ -1,15 +1,11 @@
-"""Draw encoded synthetic histories from a run's model.
+"""Draw synthetic histories from the checkpoint.
 
-python jobs/sample.py CONFIG [--run-id RUN]
+python jobs/sample.py CONFIG [--run RUN], as `synth-spark sample`, which explains itself with --help.
 """
 
-import argparse
+import sys
 
-from synth_spark.pipeline.stages import run_stage
+from synth_spark.cli import main
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("config", help="YAML file of the data set")
-    arguments.add_argument("--run-id", help="the run to work on; default: the latest")
-    given = arguments.parse_args()
-    run_stage("sample", given.config, given.run_id)
+    main(["sample", *sys.argv[1:]])

@@ -173,9 +173,17 @@ def _guarded(work: Callable[[], object], debug: bool) -> None:
         raise typer.Exit(error.exit_code) from None
 
 
-def main() -> None:
-    """Entry of the console script."""
-    app(prog_name="synth-spark")
+def main(arguments: list[str] | None = None) -> None:
+    """Entry of the console script and of jobs/; returns after success, since some runners take any exit for a failure.
+
+    Raises:
+        SystemExit: with the code of what went wrong.
+    """
+    try:
+        app(arguments, prog_name="synth-spark")
+    except SystemExit as ended:
+        if ended.code:
+            raise
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 
@@ -16,13 +15,14 @@ from synth_spark.encode.fit import Thresholds, fit_codebook, fit_units, learnabl
 from synth_spark.encode.frames import Frames, number_events, number_subjects, time_events, with_spans
 from synth_spark.encode.sequences import plan_files, to_sequences, write_sequences
 from synth_spark.errors import SourceError
+from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.progress import spark_progress
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import split_subjects
 from synth_spark.workspace import RunPaths
 
-log = logging.getLogger(__name__)
+log = stage_logger("encode")
 
 Figures = dict[str, int | float | str]
 

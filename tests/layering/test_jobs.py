@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from synth_spark.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 JOBS = sorted((ROOT / "jobs").glob("*.py"))
@@ -38,3 +42,19 @@ def test_an_entry_is_thin(job: Path) -> None:
     text = job.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 20
     assert "pyspark" not in text and "torch" not in text
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test_an_entry_ends_with_the_error_and_code_of_the_command(job: Path) -> None:
+    done = subprocess.run([sys.executable, job, "no-such-config.yml"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == ConfigError.exit_code
+    assert "no such file" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_tasks_parameters_are_options_of_the_commands(tasks: list[dict[str, Any]]) -> None:
+    for task in tasks:
+        done = subprocess.run(
+            [sys.executable, ROOT / "jobs" / f"{task['task_key']}.py", "--help"], capture_output=True, text=True
+        )
+        options = [word for word in task["spark_python_task"]["parameters"] if word.startswith("--")]
+        assert done.returncode == 0 and all(option in done.stdout for option in options), done.stdout
