@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from synth_spark.config import Config
 from synth_spark.machine import granted_cpus
 from synth_spark.manifest import Manifest
 from synth_spark.train.launch import launch_training
-from synth_spark.train.rank import TrainJob
 from synth_spark.workspace import RunPaths
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> di
         TrainingError: a rank failed; the message names it and its own error.
         ConfigError: launcher and number of ranks do not go together.
     """
+    # Before torch is loaded, and inherited by ranks: threads that wait for one another give the processor up soon.
+    # Idle machine: same speed. Beside one busy process: 23,000 instead of 14,000 events/s or fewer, two threads.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    from synth_spark.train.rank import TrainJob
+
     settings = config.train
     Manifest.load(paths.manifest)  # before any process starts
     paths.checkpoint.mkdir(parents=True, exist_ok=True)
