@@ -29,6 +29,7 @@ def record(name: str, figures: dict[str, float], details: dict[str, Any] | None 
         "figures": {key: round(value, 5) for key, value in figures.items()},
         "details": details or {},
     }
+    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return path
