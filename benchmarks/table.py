@@ -6,6 +6,7 @@ python benchmarks/table.py
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ over all processes of a run. A ceiling is what an independent sample of the same
 """
 COMMANDS = {"cdnow": "python benchmarks/cdnow.py"}
 MEANINGS = {
+    "accuracy.overall": "mean of the four families below",
+    "accuracy.univariate": "columns",
+    "accuracy.bivariate": "pairs of columns",
+    "accuracy.trivariate": "triples of columns",
+    "accuracy.coherence": "successive events, distinct values per subject, subjects per value",
     "auc_event": "discriminator AUC on events, .5 is best",
     "auc_event.control": "the same, training against holdout",
     "accuracy_gap": "accuracy against training minus against holdout",
@@ -33,14 +39,16 @@ MEANINGS = {
     "peak_memory_bytes": "bytes at the peak, all processes",
     "demo.seconds": "seconds of the whole line, start to end",
     "demo.seconds.start_up": "of these, Spark and start-up",
+    **{f"{stage}.seconds": f"of these, {stage}" for stage in ("encode", "train", "sample", "decode", "qa", "publish")},
 }
 
 
 def main() -> None:
     """Write the page."""
     sections = [section(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(RESULTS.glob("*.json"))]
-    PAGE.write_text("\n".join([HEAD, *sections]), encoding="utf-8")
-    print(PAGE)
+    page = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
+    page.write_text("\n".join([HEAD, *sections]), encoding="utf-8")
+    print(page)
 
 
 def section(result: dict[str, Any]) -> str:
