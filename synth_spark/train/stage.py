@@ -24,7 +24,7 @@ def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> di
         ConfigError: launcher and number of ranks do not go together.
     """
     # Before torch is loaded, and inherited by ranks: threads that wait for one another give the processor up soon.
-    # Idle machine: same speed. Beside one busy process: 23,000 instead of 14,000 events/s or fewer, two threads.
+    # Why 1000, and what it costs on an idle machine: docs/decisions/sequence-model.md.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from synth_spark.train.rank import TrainJob
 
