@@ -74,6 +74,8 @@ def _ranges(kept: Sequence[tuple[int, int]], single: set[int], limit: int, thres
             found.append((length, length))
             held, low = 0, None
             continue
+        if length == 0:
+            continue  # ranges begin at one event: these few subjects must not count for one that leaves them out
         if found and length <= found[-1][1]:
             continue  # the range before was extended to a round number beyond this length
         low = low if low is not None else (found[-1][1] + 1 if found else max(1, length // 2))

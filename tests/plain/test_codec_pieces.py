@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from synth_spark.codecs import category, edges, length, number, sql, units
@@ -99,6 +99,7 @@ def test_few_subjects_leave_nothing_but_a_constant_or_missing() -> None:
     counts=some.dictionaries(some.integers(0, 400), some.integers(1, 40), min_size=1, max_size=80),
     threshold=some.integers(5, 8),
 )
+@example(counts={0: 1, 1: 5, 2: 6}, threshold=6)  # the empty history must not make up for the sixth subject
 def test_every_length_code_has_enough_subjects(counts: dict[int, int], threshold: int) -> None:
     longest, seen = None, 0
     for events in sorted(counts, reverse=True):
