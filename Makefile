@@ -30,6 +30,14 @@ help: ## Show these commands
 demo: setup ## Run the whole line on the CDNOW purchase histories
 	@$(VENV)/bin/synth-spark run conf/cdnow.yml
 
+# The configs find their tables through this variable; CDNOW needs none, flights are made from an installed package.
+bench: export SYNTH_SPARK_BENCH_DATA ?= $(CURDIR)/workspace/bench-data
+.PHONY: bench
+bench: setup ## Measure all data sets, or SETS="cdnow flights"; raw files of the others: SYNTH_SPARK_RAW_DATA=folder
+	@$(PY) benchmarks/prepare.py $(if $(SETS),--sets $(SETS)) $(if $(SYNTH_SPARK_RAW_DATA),--raw "$(SYNTH_SPARK_RAW_DATA)")
+	@$(PY) benchmarks/lines.py $(if $(SETS),--sets $(SETS))
+	@$(PY) benchmarks/table.py
+
 .PHONY: test
 test: setup ## Run the tests, folder by folder, with the time of each
 	@for folder in $(TESTS); do \
@@ -70,7 +78,7 @@ $(READY): setup.py $(LOCK) $(DEMO_DATA) | check-machine
 	echo "[3/5] this package, editable"; \
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .; \
 	echo "[4/5] demo data"; \
-	$(PIP) install --quiet --no-deps --require-hashes --only-binary :all: -r $(DEMO_DATA); \
+	$(PIP) install --quiet --no-deps --no-build-isolation --require-hashes --only-binary :all: -r $(DEMO_DATA); \
 	echo "[5/5] Delta jars"; \
 	$(PY) -m synth_spark.jars 2> $(VENV)/jars.log || { cat $(VENV)/jars.log >&2; exit 1; }; \
 	pwd -P > $@; \

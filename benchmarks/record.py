@@ -18,16 +18,24 @@ RESULTS = Path(__file__).parent / "results"
 _VERSIONS = ("pyspark", "delta-spark", "petastorm", "pyarrow", "torch", "numpy", "scikit-learn", "mlflow")
 
 
-def record(name: str, figures: dict[str, float], details: dict[str, Any] | None = None) -> Path:
-    """Write results/<name>.json; figures are rounded to what is meaningful, details are whatever explains them."""
+def record(name: str, command: str, commit: str, figures: dict[str, float], details: dict[str, Any]) -> Path:
+    """Replace results/<name>.json by one invocation's figures.
+
+    Args:
+        command: what gives these figures again.
+        commit: current_commit() when the invocation began.
+        figures: rounded to what is meaningful.
+        details: whatever explains them.
+    """
     document = {
         "benchmark": name,
-        "commit": _commit(),
+        "command": command,
+        "commit": commit,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "versions": {package: importlib.metadata.version(package) for package in _VERSIONS},
         "figures": {key: round(value, 5) for key, value in figures.items()},
-        "details": details or {},
+        "details": details,
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
@@ -51,8 +59,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
-    root = Path(__file__).parent
+def current_commit() -> str:
+    """The commit that is checked out, and whether anything but results of benchmarks differs from it."""
+    root = Path(__file__).parents[1]
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-    changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    code = [".", ":!benchmarks/results", ":!docs/benchmarks.md"]
+    status = ["git", "status", "--porcelain", "--", *code]
+    changed = subprocess.run(status, cwd=root, capture_output=True, text=True, check=True)
     return head.stdout.strip() + ("+changes" if changed.stdout.strip() else "")

@@ -1,54 +1,81 @@
 """benchmarks/results/*.json -> docs/benchmarks.md: nothing in that page is typed by hand.
 
-python benchmarks/table.py
+python benchmarks/table.py [PAGE]
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+from data_sets import DATA_SETS, ROOT
 from record import RESULTS
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Made by `python benchmarks/table.py` from `benchmarks/results/`; every figure comes from the command in its section.
-Fidelity by the definitions of the field (`docs/decisions/qa.md`): mean over seeds. Timings: median. Memory: maximum
-over all processes of a run. A ceiling is what an independent sample of the same size would reach on average.
+Made by `python benchmarks/table.py` from `benchmarks/results/`; every figure comes from the command in its section, and
+`make bench` runs them all. Fidelity by the definitions of the field (`docs/decisions/qa.md`): mean over seeds. Timings:
+median. Memory: maximum over all processes of a run. A ceiling is what an independent sample of the same size would
+reach on average. The round trip encodes and decodes the training data without a model and compares them with
+themselves: what is lost there no model can bring back.
 """
-COMMANDS = {"cdnow": "python benchmarks/cdnow.py"}
+LEGEND = """Accuracies stand beside their ceilings, the discriminator's AUC beside its control (training against
+holdout). A data set without histories (flat) has no coherence and no order, and its speeds count subjects.
+"""
+FAMILIES = {
+    "overall": "mean of the families below",
+    "univariate": "columns",
+    "bivariate": "pairs of columns",
+    "trivariate": "triples of columns",
+    "coherence": "successive events, distinct values per subject, subjects per value",
+}
+STAGES = ("encode", "train", "sample", "decode", "qa", "publish")
 MEANINGS = {
-    "accuracy.overall": "mean of the four families below",
-    "accuracy.univariate": "columns",
-    "accuracy.bivariate": "pairs of columns",
-    "accuracy.trivariate": "triples of columns",
-    "accuracy.coherence": "successive events, distinct values per subject, subjects per value",
+    "subjects": "subjects of the source",
+    "events": "events of the source",
+    **{f"accuracy.{family}": meaning for family, meaning in FAMILIES.items()},
+    "accuracy_gap": "accuracy against training minus against holdout",
     "auc_event": "discriminator AUC on events, .5 is best",
     "auc_event.control": "the same, training against holdout",
-    "accuracy_gap": "accuracy against training minus against holdout",
     "dcr_share": "subjects closer to training than to holdout, smoke test",
     "order_violations": "consecutive events out of time order",
+    "gate.passed": "share of seeds whose release gate passed",
     "train.seconds_to_best": "seconds to the best epoch",
     "train.seconds_to_stop": "seconds to early stop, without calibration",
     "fit.seconds": "seconds of all fitting, calibration included",
     "train.events_per_second": "events per second in training",
-    "sample.events_per_second": "events per second in sampling, Delta write included",
+    "epochs": "epochs to early stop",
     "peak_memory_bytes": "bytes at the peak, all processes",
-    "demo.seconds": "seconds of the whole line, start to end",
-    "demo.seconds.start_up": "of these, Spark and start-up",
-    **{f"{stage}.seconds": f"of these, {stage}" for stage in ("encode", "train", "sample", "decode", "qa", "publish")},
+    "line.seconds": "seconds of the whole line, start to end",
+    "line.seconds.start_up": "of these, Spark and start-up",
+    **{f"{stage}.seconds": f"of these, {stage}" for stage in STAGES},
+    "sample.events_per_second": "events per second in sampling, Delta write included",
+    "sample.subjects_per_second": "subjects per second in sampling, Delta write included",
+    **{f"round_trip.{family}": f"without a model: {meaning}" for family, meaning in FAMILIES.items()},
 }
+ABSENT = "-"
+Figures = dict[str, float]
 
 
 def main() -> None:
     """Write the page."""
-    sections = [section(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(RESULTS.glob("*.json"))]
-    page = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
-    page.write_text("\n".join([HEAD, *sections]), encoding="utf-8")
+    results = sorted((json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")), key=_place)
+    page = sys.argv[1] if len(sys.argv) > 1 else str(PAGE)
+    with open(page, "w", encoding="utf-8") as file:
+        file.write("\n".join([HEAD, overview(results), LEGEND, *map(section, results)]))
     print(page)
+
+
+def overview(results: list[dict[str, Any]]) -> str:
+    """One row per data set."""
+    head = ["data set", *COLUMNS]
+    rows = [
+        [f"[{r['benchmark']}](#{r['benchmark']})", *(cell(r["figures"]) for cell in COLUMNS.values())] for r in results
+    ]
+    return "\n".join([_row(head), _row(["---"] * len(head)), *map(_row, rows), ""])
 
 
 def section(result: dict[str, Any]) -> str:
@@ -57,7 +84,7 @@ def section(result: dict[str, Any]) -> str:
     lines = [
         f"## {name}",
         "",
-        f"`{COMMANDS.get(name, name)}`, commit {result['commit']}, {result['date']}, {machine['cpus']} CPUs of "
+        f"`{result['command']}`, commit {result['commit']}, {result['date']}, {machine['cpus']} CPUs of "
         f"{machine['processor']} (bfloat16: {'yes' if machine['bfloat16'] else 'no'}), {machine['memory_gib']} GiB",
         "",
         "| figure | value | ceiling | meaning |",
@@ -68,7 +95,55 @@ def section(result: dict[str, Any]) -> str:
             ceiling = figures.get(f"{key}.ceiling")
             shown = "" if ceiling is None else _number(ceiling)
             lines.append(f"| `{key}` | {_number(value)} | {shown} | {MEANINGS.get(key, '')} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *round_trip(result["details"])])
+
+
+def round_trip(details: dict[str, Any]) -> list[str]:
+    """The columns' accuracy without a model, the worst first."""
+    columns = details.get("round_trip", {}).get("columns", {})
+    if not columns:
+        return []
+    listed = ", ".join(f"{label.split('::', 1)[1]} {_number(accuracy)}" for label, accuracy in columns.items())
+    return [f"Round trip without a model, by column, the worst first: {listed}.", ""]
+
+
+def _beside(name: str, other: str) -> Callable[[Figures], str]:
+    def cell(figures: Figures) -> str:
+        return f"{figures[name]:.3f} / {figures[other]:.3f}" if name in figures and other in figures else ABSENT
+
+    return cell
+
+
+def _one(*names: str, unit: float = 1.0, digits: int = 0) -> Callable[[Figures], str]:
+    """The first of the names that exists."""
+
+    def cell(figures: Figures) -> str:
+        return next((f"{figures[name] / unit:,.{digits}f}" for name in names if name in figures), ABSENT)
+
+    return cell
+
+
+COLUMNS: dict[str, Callable[[Figures], str]] = {
+    "subjects": _one("subjects"),
+    "events": _one("events"),
+    **{family: _beside(f"accuracy.{family}", f"accuracy.{family}.ceiling") for family in FAMILIES},
+    "AUC": _beside("auc_event", "auc_event.control"),
+    "order violations": _one("order_violations"),
+    "fit, s": _one("fit.seconds"),
+    "training, events/s": _one("train.events_per_second"),
+    "epochs": _one("epochs"),
+    "peak, GiB": _one("peak_memory_bytes", unit=2**30, digits=1),
+    "sampling, events/s": _one("sample.events_per_second", "sample.subjects_per_second"),
+    "round trip": _one("round_trip.overall", digits=4),
+}
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _place(result: dict[str, Any]) -> int:
+    return list(DATA_SETS).index(result["benchmark"])
 
 
 def _number(value: float) -> str:
