@@ -16,6 +16,7 @@ class Histories:
 
     subjects: one row per subject: SUBJECT_KEY and the attribute columns (none if the source has no subjects table).
     events: one row per event: SUBJECT_KEY, EVENT_INDEX (0-based position) and every learned event column but the key.
+        Flat data have no events: then it is an empty frame of these two columns, so that nobody needs to ask.
     """
 
     subjects: DataFrame
@@ -28,7 +29,7 @@ def quoted(name: str) -> str:
 
 
 def with_event_index(events: DataFrame, *, order_by: str, tie_break: str | None) -> DataFrame:
-    """One row per event, with EVENT_INDEX: its position in its subject's history.
+    """One row per event, with EVENT_INDEX: its position in its subject's history, by a clock or a stored position.
 
     Ties are broken by `tie_break`, then by a hash of the row and by the row itself: arbitrary, but the same
     whatever the partitioning, and free of the artificial trend that sorting by value would give.

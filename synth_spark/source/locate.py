@@ -1,23 +1,42 @@
-"""Where a source path leads; package:// finds a file that an installed distribution ships. [plain]"""
+"""Where a source path leads: ${NAME} is a variable of the environment, package:// a file of an installed distribution.
+
+[plain] Only paths of the config come here.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from importlib import metadata
 from pathlib import Path
 
 from synth_spark.errors import SourceError
 
 PACKAGE = "package://"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def locate(path: str) -> str:
     """A path that Spark can read. The distribution is looked up, never imported.
 
     Raises:
-        SourceError: the distribution is not installed, or ships no such file.
+        SourceError: a variable is not set, the distribution is not installed, or it ships no such file.
     """
-    if not path.startswith(PACKAGE):
-        return path
+    found = _VARIABLE.sub(lambda match: _variable(match[1], path), path)
+    return _shipped(found) if found.startswith(PACKAGE) else found
+
+
+def _variable(name: str, path: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise SourceError(
+            f"source path {path}: the environment variable {name} is not set; "
+            f"set it (export {name}=...), or write the folder into the config"
+        )
+    return value
+
+
+def _shipped(path: str) -> str:
     name, _, inside = path[len(PACKAGE) :].partition("/")
     try:
         files = metadata.distribution(name).files or []

@@ -2,54 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synth_spark.codebook import SourceTable
 from synth_spark.config import Policies
 from synth_spark.errors import SourceError
 from synth_spark.histories import quoted
+from synth_spark.source.table import ReadTable
 
 
 def apply_policies(
-    subjects: DataFrame | None,
-    events: DataFrame,
-    *,
-    subjects_table: SourceTable | None,
-    events_table: SourceTable,
-    policies: Policies,
-) -> tuple[DataFrame, DataFrame, dict[str, int]]:
+    subjects: ReadTable | None, events: ReadTable | None, policies: Policies
+) -> tuple[DataFrame, DataFrame | None, dict[str, int]]:
     """Subjects (one row per subject), events (one row per event) and the counts of what was found and done.
+
+    Rows without a key column (flat data) are subjects as they come: no policy on keys applies to them.
 
     Raises:
         SourceError: a policy says fail and there are such rows.
     """
-    order_by = events_table.order_by or ""
-    counts = _count_rows("events", events, events_table, order_by=order_by)
-    _refuse("events", events_table.key, "null_key", counts["events_null_key"], policies.null_key)
-    _refuse("events", order_by, "null_order", counts["events_null_order"], policies.null_order)
-    _refuse_non_finite("events", counts, policies)
-    events = events.where(F.col(quoted(events_table.key)).isNotNull() & F.col(quoted(order_by)).isNotNull())
-    events = _finite(events, events_table, policies)
-    if subjects is None or subjects_table is None:
-        return events.select(F.col(quoted(events_table.key))).distinct(), events, counts
-    counts |= _count_rows("subjects", subjects, subjects_table, order_by=None)
-    _refuse("subjects", subjects_table.key, "null_key", counts["subjects_null_key"], policies.null_key)
-    _refuse_non_finite("subjects", counts, policies)
-    subjects = _finite(subjects.where(F.col(quoted(subjects_table.key)).isNotNull()), subjects_table, policies)
-    subjects = _unique(subjects, subjects_table.key, counts, policies)
-    return *_known(subjects, events, subjects_table.key, events_table.key, counts, policies), counts
+    counts: dict[str, int] = {}
+    happened = _clean(events, policies, counts) if events is not None else None
+    if subjects is None:
+        assert events is not None and happened is not None, "a source has subjects or events"
+        return happened.select(F.col(_key(events))).distinct(), happened, counts
+    people = _clean(subjects, policies, counts)
+    if subjects.described.key is None:
+        return people, None, counts
+    people = _unique(people, subjects.described.key, counts, policies)
+    if events is None or happened is None:
+        return people, None, counts
+    return *_known(replace(subjects, rows=people), replace(events, rows=happened), counts, policies), counts
 
 
-def _count_rows(table: str, rows: DataFrame, described: SourceTable, *, order_by: str | None) -> dict[str, int]:
-    asked = {f"{table}_rows": F.count(F.lit(1)), f"{table}_null_key": _how_many(F.col(quoted(described.key)).isNull())}
-    if order_by:
-        asked[f"{table}_null_order"] = _how_many(F.col(quoted(order_by)).isNull())
-    for column in described.columns:
-        if column.type in ("float", "double"):
-            asked[f"{table}_non_finite:{column.name}"] = _how_many(_is_non_finite(column.name))
-    row = rows.agg(*(expression.alias(f"c{i}") for i, expression in enumerate(asked.values()))).first()
-    return {name: int(value or 0) for name, value in zip(asked, row or (), strict=True)}
+def _key(table: ReadTable) -> str:
+    assert table.described.key is not None, "only flat data have no key"
+    return quoted(table.described.key)
+
+
+def _clean(table: ReadTable, policies: Policies, counts: dict[str, int]) -> DataFrame:
+    """The rows with a key, a place in their history, and numbers that are numbers."""
+    described = table.described
+    wanted = {"null_key": described.key, "null_order": described.order_by or described.stored_order}
+    needed = {policy: column for policy, column in wanted.items() if column is not None}
+    floats = [column.name for column in described.columns if column.type in ("float", "double")]
+    counts |= _count_rows(table, needed, floats)
+    for policy, column in needed.items():
+        _refuse(table.name, column, policy, counts[f"{table.name}_{policy}"], getattr(policies, policy))
+    for column in floats:
+        _refuse_non_finite(table.name, column, counts[f"{table.name}_non_finite:{column}"], policies)
+    rows = table.rows
+    for column in needed.values():
+        rows = rows.where(F.col(quoted(column)).isNotNull())
+    return _finite(rows, floats, policies)
+
+
+def _count_rows(table: ReadTable, needed: dict[str, str], floats: list[str]) -> dict[str, int]:
+    asked = {"rows": F.count(F.lit(1))}
+    asked |= {policy: _how_many(F.col(quoted(column)).isNull()) for policy, column in needed.items()}
+    asked |= {f"non_finite:{column}": _how_many(_is_non_finite(column)) for column in floats}
+    row = table.rows.agg(*(expression.alias(f"c{i}") for i, expression in enumerate(asked.values()))).first()
+    return {f"{table.name}_{name}": int(value or 0) for name, value in zip(asked, row or (), strict=True)}
 
 
 def _how_many(condition: Column) -> Column:
@@ -76,17 +91,15 @@ def _refuse(table: str, column: str, policy: str, number: int, choice: str) -> N
         )
 
 
-def _refuse_non_finite(table: str, counts: dict[str, int], policies: Policies) -> None:
-    for name, number in counts.items():
-        if name.startswith(f"{table}_non_finite:") and number and policies.non_finite == "fail":
-            raise SourceError(
-                f"source {table}: column {name.split(':', 1)[1]!r}: {number} values are NaN or infinite, and "
-                "source.policies.non_finite is fail; clean them, or set it to drop (the row) or missing (the value)"
-            )
+def _refuse_non_finite(table: str, column: str, number: int, policies: Policies) -> None:
+    if number and policies.non_finite == "fail":
+        raise SourceError(
+            f"source {table}: column {column!r}: {number} values are NaN or infinite, and "
+            "source.policies.non_finite is fail; clean them, or set it to drop (the row) or missing (the value)"
+        )
 
 
-def _finite(rows: DataFrame, described: SourceTable, policies: Policies) -> DataFrame:
-    floats = [column.name for column in described.columns if column.type in ("float", "double")]
+def _finite(rows: DataFrame, floats: list[str], policies: Policies) -> DataFrame:
     for name in floats:
         if policies.non_finite == "missing":
             rows = rows.withColumn(name, F.when(~_is_non_finite(name), F.col(quoted(name))))
@@ -107,17 +120,17 @@ def _unique(subjects: DataFrame, key: str, counts: dict[str, int], policies: Pol
 
 
 def _known(
-    subjects: DataFrame, events: DataFrame, key: str, event_key: str, counts: dict[str, int], policies: Policies
+    subjects: ReadTable, events: ReadTable, counts: dict[str, int], policies: Policies
 ) -> tuple[DataFrame, DataFrame]:
-    known = subjects.select(F.col(quoted(key)).alias("__k"))
-    condition = F.col(quoted(event_key)) == F.col("__k")
-    strangers = events.join(known, condition, "left_anti")
-    counts["events_unknown_key"] = strangers.count()
-    _refuse("events", event_key, "unknown_key", counts["events_unknown_key"], policies.unknown_key)
-    if not counts["events_unknown_key"]:
-        return subjects, events
+    known = subjects.rows.select(F.col(_key(subjects)).alias("__k"))
+    condition = F.col(_key(events)) == F.col("__k")
+    strangers = events.rows.join(known, condition, "left_anti")
+    number = counts["events_unknown_key"] = strangers.count()
+    _refuse(events.name, events.described.key or "", "unknown_key", number, policies.unknown_key)
+    if not number:
+        return subjects.rows, events.rows
     if policies.unknown_key == "drop":
-        return subjects, events.join(known, condition, "left_semi")
-    adopted = strangers.select(F.col(quoted(event_key)).alias(key)).distinct()
+        return subjects.rows, events.rows.join(known, condition, "left_semi")
+    adopted = strangers.select(F.col(_key(events)).alias(subjects.described.key or "")).distinct()
     counts["subjects_adopted"] = adopted.count()
-    return subjects.unionByName(adopted, allowMissingColumns=True), events
+    return subjects.rows.unionByName(adopted, allowMissingColumns=True), events.rows

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from synth_spark.columns import HOLDOUT, SPLIT, SPLITS, SUBJECT_KEY, SUBJECT_NUMBER, TRAINING, VALIDATION
 from synth_spark.config import SplitSettings
 from synth_spark.histories import Histories
+from synth_spark.source.read import Source
 
 BLOCK = 64  # bytes of a SHA-256 block
 SPLIT_DIGITS = 12  # hex digits of the digest that decide the split
@@ -41,12 +42,20 @@ def keyed_digest(rows: DataFrame, *, salt: bytes, seed: int, purpose: str, colum
     return rows.crossJoin(F.broadcast(keys)).withColumn(into, digest).drop("__inner", "__outer")
 
 
-def split_subjects(histories: Histories, *, salt: bytes, seed: int, split: SplitSettings) -> DataFrame:
-    """One row per subject: SUBJECT_KEY, SPLIT, SUBJECT_NUMBER (0..n-1: training, then validation, then holdout)."""
-    keys = histories.subjects.select(SUBJECT_KEY)
+def split_subjects(source: Source, *, salt: bytes, seed: int, split: SplitSettings) -> DataFrame:
+    """One row per subject: SUBJECT_KEY, SPLIT, SUBJECT_NUMBER (0..n-1: training, then validation, then holdout).
+
+    Subjects that the source marks are the holdout; without marks a share of all is.
+    """
+    keys = source.histories.subjects.select(SUBJECT_KEY)
     digests = keyed_digest(keys, salt=salt, seed=seed, purpose="split", column=SUBJECT_KEY, into="__digest")
+    order = _split_order(split.validation, holdout=split.holdout)
+    if source.held_out is not None:
+        digests = digests.join(source.held_out.withColumn("__held", F.lit(True)), SUBJECT_KEY, "left")
+        others = _split_order(split.validation, holdout=0.0)
+        order = F.when(F.col("__held"), SPLITS.index(HOLDOUT)).otherwise(others)
     bucket = F.conv(F.substring("__digest", SPLIT_DIGITS + 1, BUCKET_DIGITS), 16, 10).cast("int")
-    placed = digests.select(SUBJECT_KEY, "__digest", _split_order(split).alias("__order"), bucket.alias("__bucket"))
+    placed = digests.select(SUBJECT_KEY, "__digest", order.alias("__order"), bucket.alias("__bucket"))
     offsets = _offsets(placed)
     return placed.join(F.broadcast(offsets), ["__order", "__bucket"]).select(
         SUBJECT_KEY,
@@ -72,15 +81,13 @@ def of_split(histories: Histories, assignment: DataFrame, splits: Sequence[str])
     )
 
 
-def _split_order(split: SplitSettings) -> Column:
+def _split_order(validation: float, *, holdout: float) -> Column:
     whole = 16**SPLIT_DIGITS
-    holdout = int(split.holdout * whole)
-    validation = holdout + int((1 - split.holdout) * split.validation * whole)
+    held = int(holdout * whole)
+    validating = held + int((1 - holdout) * validation * whole)
     place = F.conv(F.substring("__digest", 1, SPLIT_DIGITS), 16, 10).cast("bigint")
     order = {name: i for i, name in enumerate(SPLITS)}
-    return (
-        F.when(place < holdout, order[HOLDOUT]).when(place < validation, order[VALIDATION]).otherwise(order[TRAINING])
-    )
+    return F.when(place < held, order[HOLDOUT]).when(place < validating, order[VALIDATION]).otherwise(order[TRAINING])
 
 
 def _offsets(placed: DataFrame) -> DataFrame:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from synth_spark.columns import SUBJECT_KEY
 from synth_spark.histories import Histories, with_event_index
+from synth_spark.source.read import Source
 
 EVENTS = f"{SUBJECT_KEY} string, `am.ount` double, `ki nd` string, at date, seen timestamp, flag boolean"
 SUBJECTS = f"{SUBJECT_KEY} string, `re``gion` string, age int"
@@ -50,6 +51,11 @@ def histories(spark: SparkSession, people: pd.DataFrame, events: pd.DataFrame, *
     rows = spark.createDataFrame(events.astype(object).where(events.notna(), None), EVENTS).repartition(partitions)
     subjects = spark.createDataFrame(people, SUBJECTS).repartition(partitions)
     return Histories(subjects, with_event_index(rows, order_by="at", tie_break="seen"))
+
+
+def source_of(data: Histories) -> Source:
+    """Histories as if they had been read."""
+    return Source(data, None, None, None, {}, {}, {})
 
 
 def cdnow(spark: SparkSession) -> Histories:

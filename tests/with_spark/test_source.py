@@ -10,28 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synth_spark.config import Config, SplitSettings, parse_config
+from synth_spark.config import SplitSettings
 from synth_spark.errors import SourceError
+from tests.with_spark.qa_data import source_of
+from tests.with_spark.small_source import events_config, write
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SALT = b"fixed salt of thirty-two bytes!!"
-
-
-def _config(folder: Path, *, subjects: bool = False, **changes: Any) -> Config:
-    source: dict[str, Any] = {
-        "events": [{"path": str(folder / "events"), "format": "parquet", "key": "id", "order_by": "at"}]
-    }
-    if subjects:
-        source["subjects"] = {"path": str(folder / "subjects"), "format": "parquet", "key": "id"}
-    policies = {key: value for key, value in changes.items() if key != "events"}
-    source["events"][0].update(changes.get("events", {}))
-    return parse_config({"name": "t", "source": {**source, "policies": policies}}, origin="t")
-
-
-def _write(spark: SparkSession, folder: Path, rows: list[Any], schema: str, table: str = "events") -> None:
-    spark.createDataFrame(rows, schema).coalesce(1).write.mode("overwrite").parquet(str(folder / table))
 
 
 DIRTY = [(1, 1, 1.0), (None, 2, 2.0), (2, None, 3.0), (2, 4, float("nan")), (3, 5, float("inf")), (9, 6, None)]
@@ -50,27 +37,31 @@ def test_dirty_rows_are_refused_by_default(
 ) -> None:
     from synth_spark.source.read import read_source
 
-    _write(spark, tmp_path, DIRTY, "id int, at int, value double")
+    write(spark, tmp_path, DIRTY, "id int, at int, value double")
     with pytest.raises(SourceError, match=message):
-        read_source(spark, _config(tmp_path, **policies))
+        read_source(spark, events_config(tmp_path, **policies))
 
 
 def test_policies_drop_adopt_and_make_missing(spark: SparkSession, tmp_path: Path) -> None:
     from synth_spark.source.read import read_source
 
-    _write(spark, tmp_path, DIRTY, "id int, at int, value double")
-    _write(spark, tmp_path, [(1, "a"), (2, "b"), (2, "c"), (3, "d"), (7, "e")], "id int, group string", "subjects")
+    write(spark, tmp_path, DIRTY, "id int, at int, value double")
+    write(spark, tmp_path, [(1, "a"), (2, "b"), (2, "c"), (3, "d"), (7, "e")], "id int, group string", "subjects")
     lenient = {"null_key": "drop", "null_order": "drop", "duplicate_subject": "drop"}
     with pytest.raises(SourceError, match=r"unknown_key is fail"):
-        read_source(spark, _config(tmp_path, subjects=True, non_finite="drop", **lenient))
-    adopted = read_source(spark, _config(tmp_path, subjects=True, non_finite="missing", unknown_key="adopt", **lenient))
+        read_source(spark, events_config(tmp_path, subjects=True, non_finite="drop", **lenient))
+    adopted = read_source(
+        spark, events_config(tmp_path, subjects=True, non_finite="missing", unknown_key="adopt", **lenient)
+    )
     subjects = {tuple(row) for row in adopted.histories.subjects.collect()}
     assert subjects == {(1, "a"), (3, "d"), (7, "e"), (2, None), (9, None)}
     events = {
         tuple(row) for row in adopted.histories.events.select("__subject_key", "__event_index", "value").collect()
     }
     assert events == {(1, 0, 1.0), (2, 0, None), (3, 0, None), (9, 0, None)}
-    dropped = read_source(spark, _config(tmp_path, subjects=True, non_finite="drop", unknown_key="drop", **lenient))
+    dropped = read_source(
+        spark, events_config(tmp_path, subjects=True, non_finite="drop", unknown_key="drop", **lenient)
+    )
     assert [row[0] for row in dropped.histories.events.select("__subject_key").collect()] == [1]
     assert dropped.counts["events_unknown_key"] == 1 and dropped.counts["subjects_duplicate_keys"] == 1
 
@@ -78,7 +69,6 @@ def test_policies_drop_adopt_and_make_missing(spark: SparkSession, tmp_path: Pat
 @pytest.mark.parametrize(
     ("schema", "row", "message"),
     [
-        ("id int, at int, tags array<string>", (1, 1, ["a"]), "'tags' has type array<string>"),
         ("id double, at int", (1.0, 1), "'id' has type double"),
         ("id int, at string", (1, "x"), "'at' has type string"),
         ("id int, at int, RUN_id int", (1, 1, 1), "'RUN_id': the name is taken"),
@@ -91,9 +81,35 @@ def test_what_cannot_be_learned_is_named(
 ) -> None:
     from synth_spark.source.read import read_source
 
-    _write(spark, tmp_path, [row], schema)
+    write(spark, tmp_path, [row], schema)
     with pytest.raises(SourceError, match=re.escape(message)):
-        read_source(spark, _config(tmp_path))
+        read_source(spark, events_config(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "way"),
+    [
+        ("array(1, 2)", "array<int>", "size(x)"),
+        ("map('a', 1)", "map<string,int>", "x['name']"),
+        ("named_struct('part', 1)", "struct<part:int>", "flatten it with select"),
+        ("CAST('a' AS BINARY)", "binary", "exclude, or cast"),
+        ("INTERVAL '1' DAY", "interval day", "exclude, or cast"),
+        ("make_interval(1)", "interval", "exclude, or cast"),
+        ("NULL", "void", "exclude, or cast"),
+    ],
+)
+def test_a_type_that_is_not_taken_comes_with_the_way_out(
+    spark: SparkSession, tmp_path: Path, expression: str, kind: str, way: str
+) -> None:
+    from synth_spark.source.read import read_source
+
+    write(spark, tmp_path, [(1, 1)], "id int, at int")
+    select = {"id": "id", "at": "at", "odd": expression}
+    with pytest.raises(SourceError, match=re.escape(f"'odd' has type {kind}, which")) as refused:
+        read_source(spark, events_config(tmp_path, events={"select": select}))
+    assert way in str(refused.value)
+    taken = read_source(spark, events_config(tmp_path, events={"select": select, "exclude": ["odd"]}))
+    assert taken.histories.events.columns == ["__subject_key", "__event_index", "at"]
 
 
 def test_a_missing_place_is_named(spark: SparkSession, tmp_path: Path) -> None:
@@ -101,7 +117,19 @@ def test_a_missing_place_is_named(spark: SparkSession, tmp_path: Path) -> None:
 
     for path, message in (("/nowhere/x", "cannot read it"), ("package://no-such-dist/x", "no-such-dist")):
         with pytest.raises(SourceError, match=message):
-            read_source(spark, _config(tmp_path, events={"path": path}))
+            read_source(spark, events_config(tmp_path, events={"path": path}))
+
+
+def test_a_path_may_name_a_variable(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synth_spark.source.read import read_source
+
+    write(spark, tmp_path, [(1, 1)], "id int, at int")
+    monkeypatch.delenv("MADE_UP_FOLDER", raising=False)
+    config = events_config(tmp_path, events={"path": "${MADE_UP_FOLDER}/events"})
+    with pytest.raises(SourceError, match="MADE_UP_FOLDER is not set; set it"):
+        read_source(spark, config)
+    monkeypatch.setenv("MADE_UP_FOLDER", str(tmp_path))
+    assert read_source(spark, config).histories.events.count() == 1
 
 
 def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
@@ -120,7 +148,7 @@ def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
             assert row["d"] == hmac.new(salt, message, hashlib.sha256).hexdigest()
     histories = Histories(subjects, subjects)
     split = SplitSettings(holdout=0.4, validation=0.2)
-    assignment = split_subjects(histories, salt=SALT, seed=5, split=split)
+    assignment = split_subjects(source_of(histories), salt=SALT, seed=5, split=split)
     plan = assignment._jdf.queryExecution().toString()
     assert SALT.decode() not in plan and SALT.hex() not in plan.lower()
     first = {row[0]: (row[1], row[2]) for row in assignment.collect()}
@@ -130,7 +158,7 @@ def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
     assert order == [name for name, size in sizes.items() for _ in range(size)]
     assert abs(sizes["holdout"] - 1200) < 120 and abs(sizes["validation"] - 360) < 80
     fewer = Histories(subjects.limit(1500), subjects)
-    for row in split_subjects(fewer, salt=SALT, seed=5, split=split).collect():
+    for row in split_subjects(source_of(fewer), salt=SALT, seed=5, split=split).collect():
         assert row[1] == first[row[0]][0]  # stable when the table grows
     held = of_split(Histories(subjects, subjects), assignment, ["holdout"])
     assert held.subjects.count() == held.events.count() == sizes["holdout"]

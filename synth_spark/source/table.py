@@ -1,0 +1,168 @@
+"""One source table: located, read, selected, and described by the types of its columns. [spark]"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark.codebook import SourceColumn, SourceTable
+from synth_spark.columns import RUN_ID
+from synth_spark.config import EventSource, SubjectSource
+from synth_spark.errors import SourceError
+from synth_spark.histories import quoted
+from synth_spark.source.locate import locate
+
+HELD_OUT = "__held_out"  # boolean column of subjects: split.holdout_where marks the row
+SUBJECTS, EVENTS = "subjects", "events"
+
+INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
+KEY_TYPES = (*INTEGER_TYPES, "string")
+CLOCK_TYPES = ("timestamp", "timestamp_ntz", "date", *INTEGER_TYPES)
+ATTRIBUTE_TYPES = (*CLOCK_TYPES, "string", "boolean", "float", "double")
+_WAYS = {
+    "key": f"key: a key is one of {', '.join(KEY_TYPES)}, decimal(p,0); cast it with select",
+    "order_by": "order_by: a clock is a timestamp, a date or an integer; cast it with select",
+    "stored_order": f"stored_order: a position is one of {', '.join(INTEGER_TYPES)}; cast it with select",
+    "array": "list it under exclude, or take what matters out of it with select, such as size(x) or x[0]",
+    "map": "list it under exclude, or take what matters out of it with select, such as x['name']",
+    "struct": "list it under exclude, or flatten it with select, such as x.part",
+    "variant": "list it under exclude, or take what matters out of it with select, such as variant_get",
+    "void": "it holds nothing but nulls and has no type; list it under exclude, or cast it with select",
+    "": "list it under exclude, or cast it with select",
+}
+
+
+@dataclass(frozen=True)
+class ReadTable:
+    """Rows of a source table without its excluded columns; of subjects with HELD_OUT, if the config marks a holdout."""
+
+    name: str  # SUBJECTS or EVENTS
+    rows: DataFrame
+    described: SourceTable
+    version: int | None  # that was read, of a Delta table
+
+
+def read_table(
+    spark: SparkSession, name: str, settings: SubjectSource | EventSource, *, holdout_where: str | None = None
+) -> ReadTable:
+    """Read one table.
+
+    Raises:
+        SourceError: Spark cannot read it, or a column's name or type cannot be taken.
+    """
+    place = settings.table or settings.path or ""
+    version = None
+    with _explained(
+        f"source {name} ({place}): Spark cannot read it as configured", "table or path, format, where, select"
+    ):
+        path = locate(settings.path) if settings.path is not None else None
+        if path is not None and settings.format == "delta":
+            version = _newest_version(spark, path)
+        rows = _selected(_load(spark, settings, path, version), settings)
+        _check_names(name, rows, settings)
+    kept = [quoted(column) for column in rows.columns if column not in settings.exclude]
+    if holdout_where is not None:
+        with _explained(
+            f"split.holdout_where ({holdout_where}): no condition over source {name}", "its columns and types"
+        ):
+            rows = rows.withColumn(HELD_OUT, F.when(F.expr(holdout_where), True).otherwise(False))
+            kept.append(HELD_OUT)
+    rows = rows.select(*kept)
+    return ReadTable(name, rows, _describe(name, rows, settings), version)
+
+
+@contextmanager
+def _explained(what: str, to_check: str) -> Iterator[None]:
+    try:
+        yield
+    except AnalysisException as error:
+        reason = str(error).split("\n")[0].split(";")[0]
+        raise SourceError(f"{what}: {reason}; check {to_check}") from None
+
+
+def _newest_version(spark: SparkSession, path: str) -> int:
+    escaped = path.replace("`", "``")
+    version = spark.sql(f"DESCRIBE HISTORY delta.`{escaped}` LIMIT 1").select("version").first()
+    return int(version[0]) if version else 0
+
+
+def _load(
+    spark: SparkSession, settings: SubjectSource | EventSource, path: str | None, version: int | None
+) -> DataFrame:
+    if path is None:
+        return spark.table(settings.table or "")
+    reader = spark.read.format(settings.format).options(**settings.options)
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    if settings.read_schema is not None:
+        reader = reader.schema(settings.read_schema)
+    return reader.load(path)
+
+
+def _selected(rows: DataFrame, settings: SubjectSource | EventSource) -> DataFrame:
+    if settings.where is not None:
+        rows = rows.where(settings.where)
+    if settings.select is not None:
+        rows = rows.selectExpr(*(f"{text} AS {quoted(name)}" for name, text in settings.select.items()))
+    rows.schema  # noqa: B018  (resolves the plan)
+    return rows
+
+
+def _check_names(table: str, rows: DataFrame, settings: SubjectSource | EventSource) -> None:
+    lowered = [name.lower() for name in rows.columns]
+    for name in rows.columns:
+        if name.lower() == RUN_ID or name.startswith("__"):
+            raise SourceError(
+                f"source {table}: column {name!r}: the name is taken in synthetic tables; rename it with select"
+            )
+        if lowered.count(name.lower()) > 1:
+            raise SourceError(f"source {table}: column {name!r} occurs more than once; rename one with select")
+    for setting, names in _named_columns(settings).items():
+        for name in names:
+            if name not in rows.columns:
+                raise SourceError(
+                    f"source {table}: {setting}: no column {name!r}; there are: {', '.join(rows.columns)}"
+                )
+            if setting != "exclude" and name in settings.exclude:
+                raise SourceError(f"source {table}: {setting}: column {name!r} is excluded; remove it from exclude")
+
+
+def _named_columns(settings: SubjectSource | EventSource) -> dict[str, list[str]]:
+    """Setting -> columns that it names."""
+    single = {"key": settings.key}
+    if isinstance(settings, EventSource):
+        single |= {name: getattr(settings, name) for name in ("order_by", "stored_order", "tie_break")}
+    named = {setting: [name] for setting, name in single.items() if name is not None}
+    return {**named, "exclude": settings.exclude, "columns": list(settings.columns)}
+
+
+def _describe(table: str, rows: DataFrame, settings: SubjectSource | EventSource) -> SourceTable:
+    fields = [field for field in rows.schema.fields if field.name != HELD_OUT]
+    columns = tuple(SourceColumn(field.name, field.dataType.simpleString()) for field in fields)
+    clock = settings.order_by if isinstance(settings, EventSource) else None
+    position = settings.stored_order if isinstance(settings, EventSource) else None
+    roles = {settings.key: "key", clock: "order_by", position: "stored_order"}
+    for column in columns:
+        _check_type(table, column, roles.get(column.name, ""))
+    return SourceTable(columns, key=settings.key, order_by=clock, stored_order=position)
+
+
+def _check_type(table: str, column: SourceColumn, role: str) -> None:
+    decimal, whole = column.type.startswith("decimal("), column.type.endswith(",0)")
+    allowed = {
+        "key": column.type in KEY_TYPES or (decimal and whole),
+        "order_by": column.type in CLOCK_TYPES,
+        "stored_order": column.type in INTEGER_TYPES,
+        "": column.type in ATTRIBUTE_TYPES or decimal,
+    }
+    if allowed[role]:
+        return
+    way = _WAYS.get(role or column.type.split("<")[0], _WAYS[""])
+    raise SourceError(
+        f"source {table}: column {column.name!r} has type {column.type}, which cannot be taken here; {way}"
+    )
