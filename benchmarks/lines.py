@@ -56,6 +56,14 @@ class Line:
         found: dict[str, Any] = self.state["stages"][stage]["figures"]
         return found
 
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage ended well."""
+        return bool(self.state["stages"].get(stage, {}).get("status") == "done")
+
+    def seconds_of(self, stage: str) -> float:
+        """Wall clock of one stage."""
+        return float(self.state["stages"][stage]["seconds"])
+
 
 def main() -> None:
     """Run, measure, record."""
@@ -123,8 +131,9 @@ def line_figures(lines: list[Line]) -> dict[str, float]:
     figures["line.seconds"] = statistics.median(line.seconds for line in lines)
     figures["line.seconds.start_up"] = statistics.median(line.state["start_up_seconds"] for line in lines)
     for stage in lines[0].state["stages"]:
-        seconds = [line.state["stages"][stage]["seconds"] for line in lines if stage in line.state["stages"]]
-        figures[f"{stage}.seconds"] = statistics.median(seconds)
+        seconds = [line.seconds_of(stage) for line in lines if line.is_done(stage)]
+        if seconds:  # nothing is published where no gate passes
+            figures[f"{stage}.seconds"] = statistics.median(seconds)
     return figures
 
 

@@ -1,4 +1,4 @@
-"""The benchmark page is what its generator makes of the committed results."""
+"""Benchmarks: one figure out of those of several runs, and a page that is made of the committed results."""
 
 from __future__ import annotations
 
@@ -6,6 +6,43 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from tests.plain.benchmark_scripts import load_script
+
+
+def a_line(lines: Any, *, accuracy: float, seconds: float, passed: bool) -> Any:
+    stages = {
+        "encode": {"figures": {"subjects.training": 6, "subjects.holdout": 4, "events.training": 0, "source.x": 9}},
+        "train": {"figures": dict.fromkeys(lines.TIMINGS, seconds)},
+        "qa": {"figures": {"accuracy.overall": accuracy, "accuracy.overall.ceiling": 0.99, "dcr_share": 0.5}},
+        "publish": {"figures": {}, "status": "done" if passed else "failed"},
+    }
+    stages = {name: {"seconds": seconds, "status": "done", **stage} for name, stage in stages.items()}
+    state = {"stages": stages, "peak_memory_bytes": int(seconds), "start_up_seconds": 1.0}
+    return lines.Line(Path("config.yml"), "run", seconds, passed, state)
+
+
+def test_means_of_fidelity_medians_of_time_maximum_of_memory() -> None:
+    lines = load_script("lines")
+    figures = lines.line_figures(
+        [
+            a_line(lines, accuracy=0.9, seconds=10.0, passed=True),
+            a_line(lines, accuracy=0.8, seconds=30.0, passed=True),
+            a_line(lines, accuracy=0.7, seconds=11.0, passed=False),
+        ]
+    )
+    assert round(figures["accuracy.overall"], 9) == 0.8
+    assert (figures["fit.seconds"], figures["line.seconds"], figures["peak_memory_bytes"]) == (11.0, 11.0, 30)
+    assert (figures["subjects"], figures["events"], round(figures["gate.passed"], 9)) == (10, 0, round(2 / 3, 9))
+    assert figures["publish.seconds"] == 20.0, "only of runs that were published"
+    assert not any("coherence" in name for name in figures), "families that are not there are left out"
+
+
+def test_nothing_is_said_of_publishing_where_no_gate_passed() -> None:
+    lines = load_script("lines")
+    figures = lines.line_figures([a_line(lines, accuracy=0.5, seconds=1.0, passed=False)])
+    assert "publish.seconds" not in figures and figures["qa.seconds"] == 1.0
 
 
 def test_the_page_is_generated(repository: Path, tmp_path: Path) -> None:
@@ -33,3 +70,13 @@ def test_missing_data_are_named_before_any_work(repository: Path, tmp_path: Path
         )
         assert ended.returncode == 1
         assert ended.stderr.startswith("adult: ") and str(tmp_path) in ended.stderr, ended.stderr
+
+
+def test_what_a_data_set_lacks_is_a_dash_in_its_row() -> None:
+    table = load_script("table")
+    figures = {"accuracy.overall": 0.95, "accuracy.overall.ceiling": 0.975, "peak_memory_bytes": 3 * 2**30}
+    figures["sample.subjects_per_second"] = 12_345.6
+    head, _, row = table.overview([{"benchmark": "adult", "figures": figures}]).splitlines()
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert (cells["overall"], cells["coherence"], cells["peak, GiB"]) == ("0.950 / 0.975", "-", "3.0")
+    assert cells["sampling, events/s"] == "12,346"
