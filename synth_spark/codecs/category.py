@@ -1,6 +1,8 @@
 """Categories as codes: the values that enough subjects share; all others are one rare code. [plain]
 
 Code order: missing (if any), rare, kept values by falling weight. Above 256 codes the index is written in base 256.
+A value is found by its position among the kept ones. Up to LITERAL_VALUES of them the SQL text itself holds the values
+(`encode`, `decode`); beyond, a join finds the position (`encode_positions`, `decode_positions`; synth_spark.lookups).
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from synth_spark.codecs import sql
 BASE = 256
 DRAWS = 1024  # resolution of the weights that a rare code is decoded with
 LINEAR = 48  # kept values up to which a scan beats a bucketed table
+LITERAL_VALUES = 1000  # kept values that SQL text may hold
+MAX_VALUES = 100_000  # kept values of a column; the heaviest
 
 
 def fit(
@@ -46,44 +50,74 @@ def fit(
     return FieldSpec(name, "category", source_type, _cardinalities(codes), params)
 
 
+def is_large(spec: FieldSpec) -> bool:
+    """Whether the kept values are too many for SQL text."""
+    return len(spec.params["values"]) > LITERAL_VALUES
+
+
+def shown_values(spec: FieldSpec) -> list[str]:
+    """The texts that decoding can give, by position: the kept values, then the marker of rare ones, if any."""
+    params = spec.params
+    return list(params["values"]) + ([params["marker"]] if params["marker"] is not None else [])
+
+
 def encode(spec: FieldSpec, column_sql: str) -> list[str]:
     """One SMALLINT expression per sub-column."""
+    found = sql.bind("p", _position("v", spec.params["values"]), "IF(p = 0, NULL, p)")
+    position = sql.bind("v", text_sql(column_sql), found)
+    return encode_positions(spec, column_sql, position)
+
+
+def encode_positions(spec: FieldSpec, column_sql: str, position_sql: str) -> list[str]:
+    """As encode, where `position_sql` is the value's place among the kept ones, from 1; null if it is none of them."""
     params = spec.params
     offset = params["missing"] + params["rare"]
     # a null that fitting never saw is as unknown as any other rare value; without a rare code, code 0 stands in
     missing, unknown = 0, int(params["missing"] and params["rare"])
-    position = _position("v", params["values"])
-    index = f"IF(v IS NULL, {missing}, IF(p = 0, {unknown}, p + {offset - 1}))"
-    bound = sql.bind("v", f"CAST({column_sql} AS STRING)", sql.bind("p", position, index))
+    index = f"IF({column_sql} IS NULL, {missing}, coalesce({position_sql} + {offset - 1}, {unknown}))"
     digits = len(spec.cardinalities)
     if digits == 1:
-        return [f"CAST({bound} AS SMALLINT)"]
-    return [f"CAST(({bound}) div {BASE ** (digits - 1 - i)} % {BASE} AS SMALLINT)" for i in range(digits)]
+        return [f"CAST({index} AS SMALLINT)"]
+    return [f"CAST(({index}) div {BASE ** (digits - 1 - i)} % {BASE} AS SMALLINT)" for i in range(digits)]
 
 
 def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
     """Expression of the source's type."""
+    shown = shown_values(spec)
+    if not shown:
+        return from_text(spec, "NULL")
+    # element_at with a null index is not null but any entry, where Spark knows that no entry is null
+    text = f"IF(p IS NULL, NULL, {sql.entry(sql.texts(shown), 'p')})"
+    return from_text(spec, sql.bind("p", decode_positions(spec, code_sqls, draw_sql), text))
+
+
+def decode_positions(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
+    """INT expression: the 0-based place, among `shown_values`, of the text to show; null for missing."""
     params = spec.params
+    offset, number = params["missing"] + params["rare"], len(params["values"])
     index = " + ".join(f"CAST({code} AS INT) * {BASE ** (len(code_sqls) - 1 - i)}" for i, code in enumerate(code_sqls))
-    offset = params["missing"] + params["rare"]
-    rare = _rare_sql(params, draw_sql)
-    values = sql.texts(params["values"])
-    known = sql.entry(values, f"i - {offset}") if params["values"] else "CAST(NULL AS STRING)"
-    in_range = f"i >= {offset} AND i < {offset + len(params['values'])}"
-    value = f"IF({in_range}, {known}, {rare})"
+    position = f"IF(i >= {offset} AND i < {offset + number}, i - {offset}, {_rare_position(spec, draw_sql)})"
     if params["missing"]:
-        value = f"IF(i = 0, CAST(NULL AS STRING), {value})"
-    return f"CAST({sql.bind('i', index, value)} AS {spec.source_type.upper()})"
+        position = f"IF(i = 0, NULL, {position})"
+    return sql.bind("i", index, f"CAST({position} AS INT)")
 
 
-def _rare_sql(params: dict[str, Any], draw_sql: Callable[[int], str]) -> str:
-    if params["marker"] is not None:
-        return sql.text(params["marker"])
-    if not params["values"]:
-        return "CAST(NULL AS STRING)"
-    slots = [i for i, weight in enumerate(params["weights"]) for _ in range(weight)]
-    drawn = sql.entry(sql.bigints(slots), f"pmod({draw_sql(0)}, {len(slots)}L)")
-    return sql.entry(sql.texts(params["values"]), drawn)
+def from_text(spec: FieldSpec, text_sql: str) -> str:
+    """Expression of the source's type, of a text that decoding shows."""
+    return f"CAST({text_sql} AS {spec.source_type.upper()})"
+
+
+def text_sql(column_sql: str) -> str:
+    """A value as the text by which it is kept."""
+    return f"CAST({column_sql} AS STRING)"
+
+
+def _rare_position(spec: FieldSpec, draw_sql: Callable[[int], str]) -> str:
+    number = len(spec.params["values"])
+    if spec.params["marker"] is not None or not number:
+        return str(number) if shown_values(spec) else "NULL"
+    slots = [i for i, weight in enumerate(spec.params["weights"]) for _ in range(weight)]
+    return sql.entry(sql.bigints(slots), f"pmod({draw_sql(0)}, {len(slots)}L)")
 
 
 def _position(name: str, values: list[str]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synth_spark.codecs.category import MAX_VALUES
 from synth_spark.codecs.edges import ATOM_SHARE, MAX_ATOMS, SIGNIFICANT_DIGITS, SUBJECT_WEIGHT, linear_width
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.units import LONG_LIMIT
@@ -178,23 +179,25 @@ class CategorySummary:
 
 
 def summarize_categories(values: DataFrame, columns: Sequence[Measured]) -> list[CategorySummary]:
-    """One summary per column; `values` hold strings."""
+    """One summary per column; `values` hold strings. Beyond MAX_VALUES the lighter values are rare, too."""
     thresholds = _by_field({f: column.threshold for f, column in enumerate(columns)})
     totals = values.groupBy("f", "v").agg(F.sum("w").alias("w"), F.count(F.lit(1)).alias("subjects"))
-    kept = totals.where(F.expr(f"subjects >= {thresholds}")).persist()
-    rows: dict[int, list[tuple[str, int]]] = defaultdict(list)
-    for row in kept.collect():
-        rows[row["f"]].append((row["v"], row["w"]))
-    rare = values.join(kept.select("f", "v"), ["f", "v"], "left_anti")
+    enough = totals.where(F.expr(f"subjects >= {thresholds}"))
+    ranked = enough.withColumn("r", F.expr("row_number() OVER (PARTITION BY f ORDER BY w DESC, v)"))
+    kept = ranked.where(F.col("r") <= MAX_VALUES).persist()
+    held = kept.select("f", "r", "v", "w").toPandas().sort_values(["f", "r"])  # by Arrow: there may be 100,000 a column
+    rare = values.join(kept.select("f", "v"), ["f", "v"], "left_anti").persist()
     each = rare.groupBy("f", "n").agg(F.sum("c").alias("c"))
     counted = {
         row["f"]: row for row in each.groupBy("f").agg(F.sum("c").alias("c"), F.count(F.lit(1)).alias("s")).collect()
     }
     distinct = {row["f"]: row["d"] for row in rare.groupBy("f").agg(F.countDistinct("v").alias("d")).collect()}
+    rare.unpersist()
     kept.unpersist()
+    found = {f: tuple(zip(part["v"], part["w"].tolist(), strict=True)) for f, part in held.groupby("f")}
     return [
         CategorySummary(
-            kept=tuple(sorted(rows[f], key=lambda item: (-item[1], item[0].encode("utf-8")))),
+            kept=found.get(f, ()),
             rare_values=distinct.get(f, 0),
             rare_rows=counted[f]["c"] if f in counted else 0,
             rare_subjects=counted[f]["s"] if f in counted else 0,
