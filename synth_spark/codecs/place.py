@@ -103,13 +103,14 @@ def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]
     top = f"m div {100 ** (scale + 1)}L"
     south = [f"m div {10 * 100**i}L % 10L * {10**i}L" for i in range(scale + 1)]
     west = [f"m div {100**i}L % 10L * {10**i}L" for i in range(scale + 1)]
+    last = f"m > {tiles + columns}L"  # a null position ends in ELSE
     from_south = (
-        f"CASE WHEN m < {tiles}L THEN {' + '.join([f'{top} div 36L * {10 ** (scale + 1)}L', *south])} "
-        f"WHEN m <= {tiles + columns}L THEN {rows}L ELSE m - {tiles + columns + 1}L END"
+        f"CASE WHEN {last} THEN m - {tiles + columns + 1}L WHEN m >= {tiles}L THEN {rows}L "
+        f"ELSE {' + '.join([f'{top} div 36L * {10 ** (scale + 1)}L', *south])} END"
     )
     from_west = (
-        f"CASE WHEN m < {tiles}L THEN {' + '.join([f'{top} % 36L * {10 ** (scale + 1)}L', *west])} "
-        f"WHEN m <= {tiles + columns}L THEN m - {tiles}L ELSE {columns}L END"
+        f"CASE WHEN {last} THEN {columns}L WHEN m >= {tiles}L THEN m - {tiles}L "
+        f"ELSE {' + '.join([f'{top} % 36L * {10 ** (scale + 1)}L', *west])} END"
     )
     halves = zip(spec.params["types"], ((from_south, 90), (from_west, 180)), strict=True)
     latitude, longitude = (

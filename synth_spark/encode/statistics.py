@@ -14,7 +14,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synth_spark.codecs.category import MAX_VALUES
-from synth_spark.codecs.edges import ATOM_SHARE, MAX_ATOMS, SIGNIFICANT_DIGITS, SUBJECT_WEIGHT, linear_width
+from synth_spark.codecs.edges import (
+    ATOM_SHARE,
+    LINEAR_CELLS,
+    MAX_ATOMS,
+    SIGNIFICANT_DIGITS,
+    SUBJECT_WEIGHT,
+    linear_width,
+)
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.units import LONG_LIMIT
 
@@ -25,12 +32,14 @@ MAX_THRESHOLD = 8  # the highest that keyed_threshold gives
 class Measured:
     """A column whose values are counted.
 
-    frame: "subjects" or "events"; value_sql: its value in that frame; threshold: subjects needed.
+    frame: "subjects" or "events"; value_sql: its value in that frame; threshold: subjects needed; clustered: numbers
+    that lie in clusters far apart, such as places, need finer cells than the range alone would give them.
     """
 
     frame: str
     value_sql: str
     threshold: int
+    clustered: bool = False
 
 
 def weighted_values(subjects: DataFrame, events: DataFrame, columns: Sequence[Measured], value_type: str) -> DataFrame:
@@ -112,7 +121,7 @@ def summarize_numbers(values: DataFrame, columns: Sequence[Measured], missing: S
         kept.append((_bounded(low), _bounded(high)) if bounded else (None, None))
     totals = values.groupBy("f", "v").agg(F.sum("w").alias("w"), F.count(F.lit(1)).alias("subjects")).persist()
     atoms = _atoms(totals, columns, {f: spread[f].subjects for f in spread})
-    cells = _cells(totals, kept)
+    cells = _cells(totals, kept, [f for f, column in enumerate(columns) if column.clustered])
     totals.unpersist()
     return [
         NumberSummary(missing[f] or f not in spread, *kept[f], atoms=tuple(atoms[f]), cells=tuple(cells[f]))
@@ -138,7 +147,9 @@ def _atoms(
     return found
 
 
-def _cells(totals: DataFrame, kept: Sequence[tuple[int | None, int | None]]) -> dict[int, list[tuple[int, int]]]:
+def _cells(
+    totals: DataFrame, kept: Sequence[tuple[int | None, int | None]], clustered: Sequence[int]
+) -> dict[int, list[tuple[int, int]]]:
     """Field -> (first unit, weight) of order-preserving cells; what lies outside the kept range counts at its ends."""
     known = {f: (low, high) for f, (low, high) in enumerate(kept) if low is not None and high is not None}
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -148,12 +159,25 @@ def _cells(totals: DataFrame, kept: Sequence[tuple[int | None, int | None]]) -> 
         _by_field({f: low for f, (low, _) in known.items()}),
         _by_field({f: high for f, (_, high) in known.items()}),
     )
-    linear = _by_field({f: linear_width(low, high) for f, (low, high) in known.items()})
     inside = totals.where(F.col("f").isin(*known)).withColumn("x", F.expr(f"least(greatest(v, {lows}), {highs})"))
+    widths = {f: linear_width(low, high) for f, (low, high) in known.items()}
+    linear = _by_field(widths | _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1]))
     cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, {linear}))")
     for row in inside.groupBy("f", cell.alias("x")).agg(F.sum("w").alias("w")).orderBy("f", "x").collect():
         found[row["f"]].append((row["x"], row["w"]))
     return found
+
+
+def _finest_widths(inside: DataFrame, fields: Sequence[int]) -> dict[int, int]:
+    """Field -> smallest power of ten for cells of which about LINEAR_CELLS / 2 at most hold a value."""
+    if not fields:
+        return {}
+    widths = [10**e for e in range(18)]
+    # the sketch behind the count keeps maxima of hashes: it does not depend on partitioning
+    counts = [F.expr(f"approx_count_distinct(x - pmod(x, {width}L))") for width in widths]
+    rows = inside.where(F.col("f").isin(*fields)).groupBy("f").agg(F.array(*counts).alias("cells")).collect()
+    most = LINEAR_CELLS // 2
+    return {row["f"]: next(w for w, n in zip(widths, row["cells"], strict=True) if n <= most) for row in rows}
 
 
 def _significant_width(name: str) -> str:
