@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
+from synth_spark.config import EventSource
+
+_WHOLE_TIMES = {  # JSON's default drops all beyond milliseconds
+    "ignoreNullFields": "false",
+    "timeZone": "UTC",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,39 @@ class Histories:
 def quoted(name: str) -> str:
     """A column name as a Spark SQL identifier."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def histories_of(
+    subjects: DataFrame, events: DataFrame | None, *, key: str | None, settings: EventSource | None
+) -> Histories:
+    """Rows of source tables, real or synthetic, as histories.
+
+    Args:
+        key: of subjects; None for flat data whose rows have no key.
+        settings: which columns of events are key and order; a stored position is spent on EVENT_INDEX.
+    """
+    keyed = with_key(subjects, key)
+    if events is None or settings is None:
+        return Histories(keyed, keyed.select(SUBJECT_KEY, F.lit(0).alias(EVENT_INDEX)).limit(0))
+    indexed = with_event_index(
+        with_key(events, settings.key), order_by=settings.order_column, tie_break=settings.tie_break
+    )
+    others = _but(indexed.columns, SUBJECT_KEY, EVENT_INDEX, settings.stored_order)
+    return Histories(keyed, indexed.select(SUBJECT_KEY, EVENT_INDEX, *others))
+
+
+def with_key(rows: DataFrame, key: str | None) -> DataFrame:
+    """SUBJECT_KEY, then the other columns; without a key it is a digest of the row and a number among equal rows."""
+    if key is not None:
+        return rows.select(F.col(quoted(key)).alias(SUBJECT_KEY), *_but(rows.columns, key))
+    content = F.to_json(F.struct(*_but(rows.columns)), _WHOLE_TIMES)
+    digested = rows.withColumn("__digest", F.substring(F.sha2(content, 256), 1, 32))
+    number = F.row_number().over(Window.partitionBy("__digest").orderBy("__digest"))
+    return digested.select(F.concat_ws("-", "__digest", number).alias(SUBJECT_KEY), *_but(rows.columns))
+
+
+def _but(names: list[str], *excluded: str | None) -> list[Column]:
+    return [F.col(quoted(name)) for name in names if name not in excluded]
 
 
 def with_event_index(events: DataFrame, *, order_by: str, tie_break: str | None) -> DataFrame:

@@ -88,7 +88,8 @@ class QaResult:
         the same for accuracy_training, accuracy_holdout and train_vs_holdout; accuracy_independent.<family>;
         accuracy_gap (training minus holdout); auc_event, auc_event.control; dcr_share, dcr_share.standard_error
         and .control; identical_share.training, .holdout, .control; order_violations, orphans, duplicate_keys,
-        rows.*; gate.passed (0 or 1).
+        rows.*; gate.passed (0 or 1). Flat data have no coherence and nothing about events; rows without a key no
+        duplicate_keys.
         """
         return {**self.figures, "gate.passed": float(self.passed)}
 

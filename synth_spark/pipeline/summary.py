@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from synth_spark.columns import EVENTS_TABLE, SUBJECTS_TABLE
 from synth_spark.config import Config
 from synth_spark.pipeline.runs import STAGES, RunState
 from synth_spark.workspace import RunPaths, Workspace
@@ -72,15 +73,16 @@ def summary_rows(state: RunState, seconds: float) -> Iterable[Row]:
 
 def query_snippet(config: Config, workspace: Workspace) -> str:
     """Lines to paste into a Python session."""
+    table = EVENTS_TABLE if config.source.event_table else SUBJECTS_TABLE
     return (
         "    import synth_spark\n"
         "    from synth_spark.session import get_spark\n"
-        f"    events = synth_spark.read_published(get_spark(), {str(workspace.root)!r}, 'events')\n"
-        "    events.show()\n"
+        f"    {table} = synth_spark.read_published(get_spark(), {str(workspace.root)!r}, {table!r})\n"
+        f"    {table}.show()\n"
         "  or through the catalog's views:\n"
         "    from synth_spark.workspace import Workspace\n"
         f"    spark = get_spark(workspace=Workspace.at({str(workspace.root)!r}), catalog=True)\n"
-        f"    spark.sql('SELECT * FROM {config.output.schema_name}.events').show()"
+        f"    spark.sql('SELECT * FROM {config.output.schema_name}.{table}').show()"
     )
 
 
@@ -93,9 +95,11 @@ def say(text: str) -> None:
 def _remark(state: RunState, stage: str) -> str:
     figures = state.stages[stage].figures
     if stage == "train" and "epochs" in figures:
-        return f"{figures['epochs']} epochs, {figures.get('train.events_per_second', 0):,.0f} events/s"
-    if stage in ("sample", "decode", "publish") and "events" in figures:
-        return f"{figures['subjects']:,} subjects, {figures['events']:,} events"
+        speed = figures.get("train.events_per_second")
+        return f"{figures['epochs']} epochs" + (f", {speed:,.0f} events/s" if speed else "")
+    if stage in ("sample", "decode", "publish") and "subjects" in figures:
+        events = figures.get("events")
+        return f"{figures['subjects']:,} subjects" + (f", {events:,} events" if events else "")
     return ""
 
 

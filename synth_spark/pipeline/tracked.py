@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import synth_spark
+from synth_spark.codebook import Codebook
 from synth_spark.config import Section
 from synth_spark.manifest import Manifest
 from synth_spark.tracking import ModelFiles
@@ -78,6 +79,9 @@ def _encoded(run: OpenRun) -> None:
 
 
 def _trained(run: OpenRun) -> None:
+    from synth_spark.sample.stage import plan_sample
+
+    codebook = Codebook.load(run.paths.codebook)
     package = Path(synth_spark.__file__).parent
     versions = _installed(_REQUIREMENTS)
     run.tracker.model(
@@ -85,7 +89,7 @@ def _trained(run: OpenRun) -> None:
             code=package / "serving" / "model_code.py",
             folder=run.paths.checkpoint / "model",
             package=package,
-            settings={"chunk_subjects": run.config.sample.chunk_subjects},
+            settings={"chunk_subjects": plan_sample(run.config, codebook, run.state.subjects).chunk_subjects},
             requirements=[f"{name}=={version}" for name, version in versions.items()],
         )
     )

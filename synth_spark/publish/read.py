@@ -20,10 +20,10 @@ def read_published(spark: SparkSession, root: str | Path, table: str) -> DataFra
     Args:
         spark: a session that reads Delta, such as get_spark() gives.
         root: the workspace folder (output.root of the config).
-        table: subjects or events.
+        table: subjects or events; flat data have subjects only.
 
     Raises:
-        ConfigError: another table was asked for.
+        ConfigError: another table was asked for, or the published data do not have it.
         ContractError: nothing is published there.
     """
     if table not in (SUBJECTS_TABLE, EVENTS_TABLE):
@@ -32,4 +32,6 @@ def read_published(spark: SparkSession, root: str | Path, table: str) -> DataFra
     shown = newest(spark, published / RUNS_TABLE)
     if shown is None:
         raise ContractError(f"{published}: nothing is published there yet; run: synth-spark run <config>")
+    if not tables.exists(spark, published / table):
+        raise ConfigError(f"table: {table!r}: these data have no such table; flat data have {SUBJECTS_TABLE} only")
     return tables.read_table(spark, published / table).where(F.col(RUN_ID) == shown.run_id).drop(RUN_ID)

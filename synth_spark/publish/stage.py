@@ -24,7 +24,7 @@ from synth_spark.workspace import RunPaths, Workspace
 def run_publish(
     spark: SparkSession, config: Config, workspace: Workspace, paths: RunPaths, *, force: bool
 ) -> dict[str, Any]:
-    """Check the gate and the rows, then append one row to <published>/runs, which turns both views to this run.
+    """Check the gate and the rows, then append one row to <published>/runs, which turns the views to this run.
 
     A run that is the newest publication already stays so: nothing is written. `force` publishes against the gate
     and records that with the criteria that were not met; missing rows are never published.
@@ -37,7 +37,7 @@ def run_publish(
     codebook = Codebook.load(paths.codebook)
     verdict = read_verdict(paths.qa, run_id=paths.run_id, fingerprint=codebook.fingerprint)
     forced = require(verdict, force=force)
-    planned = _planned(spark, paths.sampled_sequences, codebook.fingerprint)
+    planned = _planned(spark, paths.sampled_sequences, codebook)
     for table, rows in planned.items():
         _check_rows(spark, workspace.published / table, paths.run_id, rows)
     runs = workspace.published / RUNS_TABLE
@@ -48,7 +48,7 @@ def run_publish(
         logger.info("publication %d: run %s, gate %s", shown.number, paths.run_id, verdict.gate)
     else:
         logger.info("run %s is publication %d already, nothing to do", paths.run_id, shown.number)
-    changed = ensure_views(spark, workspace.published, config.output.schema_name)
+    changed = ensure_views(spark, workspace.published, config.output.schema_name, planned)
     return {
         "publication": shown.number,
         "already_published": int(repeated),
@@ -59,14 +59,17 @@ def run_publish(
     }
 
 
-def _planned(spark: SparkSession, sampled: Path, fingerprint: str) -> dict[str, int]:
-    """Rows that each table must have, from the sampled sequences."""
-    sequences = tables.read_table(spark, sampled, fingerprint=fingerprint)
+def _planned(spark: SparkSession, sampled: Path, codebook: Codebook) -> dict[str, int]:
+    """Rows that each table must have, from the sampled sequences; flat data have subjects only."""
+    sequences = tables.read_table(spark, sampled, fingerprint=codebook.fingerprint)
     row = sequences.agg(
         F.count(F.lit(1)).alias("subjects"), F.sum(F.col(NUM_EVENTS).cast("bigint")).alias("events")
     ).first()
     assert row is not None, "an aggregate without groups has one row"
-    return {SUBJECTS_TABLE: int(row["subjects"]), EVENTS_TABLE: int(row["events"] or 0)}
+    planned = {SUBJECTS_TABLE: int(row["subjects"])}
+    if codebook.events is not None:
+        planned[EVENTS_TABLE] = int(row["events"] or 0)
+    return planned
 
 
 def _check_rows(spark: SparkSession, path: Path, run_id: str, planned: int) -> None:
@@ -86,7 +89,7 @@ def _publication(
         codebook_fingerprint=codebook.fingerprint,
         model_digest=str(read_facts(paths.checkpoint / "model")["weights_sha256"]),
         subjects=planned[SUBJECTS_TABLE],
-        events=planned[EVENTS_TABLE],
+        events=planned.get(EVENTS_TABLE, 0),
         gate=verdict.gate,
         forced=forced,
         failed_criteria=[f"{item.name}: {item.detail}" for item in verdict.unmet],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from synth_spark import tables
-from synth_spark.columns import EVENTS_TABLE, PUBLICATION, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
+from synth_spark.columns import PUBLICATION, RUN_ID, RUNS_TABLE
 from synth_spark.histories import quoted
 
 _TEXT = "synth_spark.view_digest"  # property: digest of the statement that made the view
@@ -19,11 +20,11 @@ def view_name(schema_name: str, table: str) -> str:
     return f"{quoted(schema_name)}.{quoted(table)}"
 
 
-def ensure_views(spark: SparkSession, published: Path, schema_name: str) -> list[str]:
-    """Create or replace the views whose text would change; the names of those."""
+def ensure_views(spark: SparkSession, published: Path, schema_name: str, names: Iterable[str]) -> list[str]:
+    """Create or replace the views of these tables whose text would change; the names of those."""
     spark.sql(f"CREATE DATABASE IF NOT EXISTS {quoted(schema_name)}")
     changed = []
-    for table in (SUBJECTS_TABLE, EVENTS_TABLE):
+    for table in names:
         name = view_name(schema_name, table)
         schema = tables.read_table(spark, published / table).schema
         text = view_text(published, table, schema)
@@ -37,7 +38,7 @@ def ensure_views(spark: SparkSession, published: Path, schema_name: str) -> list
 
 
 def view_text(published: Path, table: str, schema: StructType) -> str:
-    """The view's query. Both views turn to a new run with the one row that is appended to the runs table."""
+    """The view's query. All views turn to a new run with the one row that is appended to the runs table."""
     columns = ", ".join(quoted(field.name) for field in schema.fields if field.name != RUN_ID)
     newest = f"SELECT max_by({RUN_ID}, {PUBLICATION}) FROM {tables.identifier(published / RUNS_TABLE)}"
     return f"SELECT {columns} FROM {tables.identifier(published / table)} WHERE {RUN_ID} = ({newest})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from synth_spark.codebook import Codebook
 from synth_spark.histories import Histories
@@ -37,7 +37,7 @@ def compare(
     holdout: Histories,
     synthetic: Histories,
     *,
-    order_by: str,
+    order_by: str | None,
     codebook: Codebook | None,
     seed: int,
 ) -> Evidence:
@@ -45,6 +45,7 @@ def compare(
 
     Args:
         training: training and validation subjects.
+        order_by: the clock among the event columns, if there is one.
         codebook: protected axes; without it nothing is shown.
         seed: of all picks.
     """
@@ -107,7 +108,7 @@ def discriminator_figures(
 
 
 def smoke_figures(
-    sets: tuple[Histories, Histories, Histories], layout: Layout, *, order_by: str, seed: int
+    sets: tuple[Histories, Histories, Histories], layout: Layout, *, order_by: str | None, seed: int
 ) -> dict[str, float]:
     """dcr_share.* and identical_share.*, both by subject."""
     samples = [sample_subjects(histories, layout, seed=_spark_seed(seed, "subjects")) for histories in sets]
@@ -155,17 +156,3 @@ def _items(quality: Quality) -> tuple[ItemScore, ...]:
     ]
     triples = sorted((item for item in items if item.family == "trivariate"), key=lambda item: item.accuracy)
     return (*(item for item in items if item.family != "trivariate"), *triples[:WORST_TRIPLES])
-
-
-def integrity_figures(found: object) -> dict[str, float]:
-    """Counts of synth_spark.qa.integrity.Integrity, by the names of QaResult.metrics()."""
-    counts = asdict(found)  # type: ignore[call-overload]
-    return {
-        "rows.subjects": float(counts["subjects"]),
-        "rows.subjects.planned": float(counts["planned_subjects"]),
-        "rows.events": float(counts["events"]),
-        "rows.events.planned": float(counts["planned_events"]),
-        "orphans": float(counts["orphans"]),
-        "duplicate_keys": float(counts["duplicate_keys"]),
-        "order_violations": float(counts["order_violations"]),
-    }

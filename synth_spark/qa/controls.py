@@ -15,16 +15,18 @@ _POSITION, _TARGET, _VALUE, _MOVED = "__position", "__target", "__value", "__mov
 _BUCKET_ROWS = 100_000
 
 
-def perturbed(histories: Histories, *, share: float, seed: int, order_by: str, tie_break: str | None) -> Histories:
+def perturbed(
+    histories: Histories, *, share: float, seed: int, order_by: str | None, tie_break: str | None
+) -> Histories:
     """A copy in which `share` of the cells of every column changed places with others of that column.
 
     Must fail the privacy smoke test: most of every history is still somebody's. Cells and places are picked by hash.
-    Histories are brought into order again afterwards.
+    With a clock, histories are brought into order again afterwards.
     """
     return _shuffled(histories, share=share, seed=seed, order_by=order_by, tie_break=tie_break)
 
 
-def independent(histories: Histories, *, seed: int, order_by: str, tie_break: str | None) -> Histories:
+def independent(histories: Histories, *, seed: int, order_by: str | None, tie_break: str | None) -> Histories:
     """A copy in which every column was shuffled on its own: right marginals and lengths, nothing else.
 
     Must fail on accuracy and pass the privacy smoke test.
@@ -32,11 +34,13 @@ def independent(histories: Histories, *, seed: int, order_by: str, tie_break: st
     return _shuffled(histories, share=1.0, seed=seed, order_by=order_by, tie_break=tie_break)
 
 
-def _shuffled(histories: Histories, *, share: float, seed: int, order_by: str, tie_break: str | None) -> Histories:
+def _shuffled(
+    histories: Histories, *, share: float, seed: int, order_by: str | None, tie_break: str | None
+) -> Histories:
     events, subjects = learned_columns(histories)
     moved_events = _shuffle_columns(histories.events, sorted(events), [SUBJECT_KEY, EVENT_INDEX], share, seed)
     moved_subjects = _shuffle_columns(histories.subjects, sorted(subjects), [SUBJECT_KEY], share, seed)
-    if not events:
+    if order_by is None:
         return Histories(moved_subjects, moved_events)
     ordered = with_event_index(moved_events.drop(EVENT_INDEX), order_by=order_by, tie_break=tie_break)
     return Histories(moved_subjects, ordered.select(*(F.col(quoted(name)) for name in histories.events.columns)))

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from synth_spark.codebook import Codebook, FieldSpec
-from synth_spark.qa.layout import Layout, MetricColumn
+from synth_spark.qa.layout import LENGTH_ID, Layout, MetricColumn
 from synth_spark.qa_result import Shown
 
 MIN_SHOWN = 5  # real subjects that a shown cell holds at least
@@ -73,35 +73,54 @@ Axis = LineAxis | NameAxis
 
 
 def axes_of(layout: Layout, codebook: Codebook) -> dict[str, Axis]:
-    """Axis by column id, successors included, and GAP for histories that are ordered by time or by a number."""
-    specs = {("ctx", spec.name): spec for spec in codebook.static_fields[:-2]}
-    specs |= {("tgt", spec.name): spec for spec in codebook.event_fields[1:]}
+    """Axis by column id, successors included, and GAP for histories with a clock."""
+    attributes, events = _by_column(codebook.static_fields), _by_column(codebook.event_fields)
+    clock = clock_column(layout, codebook)
     axes: dict[str, Axis] = {}
     for column in layout.all:
-        part = "tgt" if column.part == "nxt" or (column.part == "tgt" and layout.events) else "ctx"
-        if column.id == "length":
+        specs = events if column.part != "ctx" and layout.events else attributes
+        if column.id == LENGTH_ID:
             axes[column.id] = length_axis(codebook.length)
-        elif part == "tgt" and column.name == codebook.events.order_by:
-            axes[column.id] = _order_axis(codebook)
-        elif (part, column.name) in specs:
-            axes[column.id] = field_axis(specs[part, column.name])
-    if order_column(layout, codebook) is not None and layout.sequential:
-        axes[GAP] = gap_axis(str(codebook.time.get("type", "")))
+        elif clock is not None and specs is events and column.name == clock.name:
+            axes[column.id] = clock_axis(codebook.time or {})
+        elif column.name in specs:
+            axes[column.id] = field_axis(specs[column.name], column)
+    if clock is not None and layout.sequential:
+        axes[GAP] = gap_axis((codebook.time or {})["type"])
     return axes
 
 
-def order_column(layout: Layout, codebook: Codebook) -> MetricColumn | None:
-    """The event column that orders histories."""
-    return next((column for column in layout.events if column.name == codebook.events.order_by), None)
+def _by_column(specs: Sequence[FieldSpec]) -> dict[str, FieldSpec]:
+    return {name: spec for spec in specs for name in spec.columns}
 
 
-def field_axis(spec: FieldSpec) -> Axis:
-    """Ranges or names that the field's codes stand for."""
+def clock_column(layout: Layout, codebook: Codebook) -> MetricColumn | None:
+    """The event column that is the clock of histories, if there is one."""
+    name = codebook.events.order_by if codebook.events is not None else None
+    return next((column for column in layout.events if column.name == name), None)
+
+
+def field_axis(spec: FieldSpec, column: MetricColumn) -> Axis:
+    """Ranges or names that the field's codes stand for; of a place, round steps inside the kept box."""
+    params = spec.params
+    if spec.family == "place":
+        half = spec.columns.index(column.name)
+        return _line(round_edges(params["low"][half], params["high"][half]), "number")
     if spec.family == "category":
-        return NameAxis(tuple(str(value) for value in spec.params["values"][: MAX_BINS - 2]))
-    units = sorted({*spec.params["lows"], *spec.params["highs"], *_around(spec.params["atoms"], spec)})
-    scale, kind = _scale(spec)
+        kept = [str(value) for value in params["values"][: MAX_BINS - 2]]
+        return NameAxis(tuple(kept)) if column.kind == "category" else _code_axis(kept, column)
+    units = sorted({*params["lows"], *params["highs"], *_around(params["atoms"], spec)})
+    scale, kind = _scale(spec.source_type, params["unit"])
     return _line([unit * scale for unit in _thinned(units)], kind)
+
+
+def _code_axis(kept: Sequence[str], column: MetricColumn) -> LineAxis:
+    """Ranges from each kept value to the next, where numbers or instants are learned as categories."""
+    if column.kind == "number":
+        edges = sorted(float(text) for text in kept)
+        return _line(edges or [0.0], "whole" if all(edge.is_integer() for edge in edges) else "number")
+    instants = [np.datetime64(text, "us") for text in kept]
+    return _line(sorted(float(instant.astype(np.int64)) for instant in instants) or [0.0], "instant")
 
 
 def _around(atoms: Sequence[int], spec: FieldSpec) -> list[int]:
@@ -110,11 +129,10 @@ def _around(atoms: Sequence[int], spec: FieldSpec) -> list[int]:
     return [edge for atom in atoms for edge in ((atom, atom + 1) if whole else (atom,))]
 
 
-def _scale(spec: FieldSpec) -> tuple[float, str]:
+def _scale(source_type: str, unit: dict[str, int]) -> tuple[float, str]:
     """Canonical value of one unit (microseconds for instants), and the kind of label."""
-    if spec.source_type == "date":
+    if source_type == "date":
         return float(_DAY), "instant"
-    unit = spec.params["unit"]
     if "micros" in unit:
         return float(unit["micros"]), "instant"
     digits = int(unit.get("scale", 0))
@@ -136,15 +154,11 @@ def length_axis(spec: FieldSpec) -> LineAxis:
     return _line([float(low) for low in lows if low > 0], "whole")
 
 
-def _order_axis(codebook: Codebook) -> LineAxis:
-    """Calendar periods, or a round grid, over the protected range from the first start to the last event."""
-    start = next(spec for spec in codebook.static_fields if spec.name == "start")
-    known = [*start.params["lows"], *start.params["atoms"]]
-    low, high = min(known, default=0), int(codebook.time.get("end") or max(known, default=1))
-    scale, kind = _scale(start)
-    if kind == "instant":
-        return _line(calendar_edges(low * scale, high * scale), "instant")
-    return _line(round_edges(low * scale, high * scale), "whole")
+def clock_axis(clock: dict[str, Any]) -> LineAxis:
+    """Calendar periods, or a round grid, over the protected range; `clock` is Codebook.time."""
+    scale, kind = _scale(clock["type"], clock["unit"])
+    low, high = clock["low"] * scale, clock["end"] * scale
+    return _line(calendar_edges(low, high) if kind == "instant" else round_edges(low, high), kind)
 
 
 def calendar_edges(low: float, high: float) -> list[float]:
@@ -154,9 +168,9 @@ def calendar_edges(low: float, high: float) -> list[float]:
         if frequency in ("h", "D", "W-MON") and (last - first) > timedelta(hours=24 * 7 * MAX_BINS):
             continue
         starts = pd.date_range(
-            first.replace(tzinfo=None), last.replace(tzinfo=None), freq=frequency, normalize=frequency != "h"
+            first.replace(tzinfo=None), last.replace(tzinfo=None), freq=frequency, normalize=frequency != "h", unit="us"
         )
-        inside = [edge for edge in starts.astype("datetime64[us]").astype("int64") if low <= edge <= high]
+        inside = [edge for edge in starts.astype("int64") if low <= edge <= high]
         if len(inside) <= MAX_BINS + 6:
             return [float(edge) for edge in inside] or [low]
     return [low]

@@ -10,19 +10,22 @@ from synth_spark.qa_result import Criterion
 _ZEROS = {
     "orphans": "events whose key is not in subjects",
     "duplicate_keys": "subjects that repeat a key",
-    "order_violations": "stored events that lie before their predecessor",
+    "order_violations": "stored events that are out of order in their history",
 }
 
 
-def judge(figures: Mapping[str, float], settings: GateSettings) -> tuple[Criterion, ...]:
-    """Every criterion; publishing needs all of them.
+def judge(
+    figures: Mapping[str, float], settings: GateSettings, *, has_events: bool, has_key: bool
+) -> tuple[Criterion, ...]:
+    """Every criterion that data of this shape can meet; publishing needs all of them.
 
     A figure that could not be computed fails its criterion: no evidence is no pass.
     """
+    tables = ["subjects", "events"] if has_events else ["subjects"]
+    applies = {"orphans": has_events, "duplicate_keys": has_key, "order_violations": has_events}
     return (
-        _rows(figures, "subjects"),
-        _rows(figures, "events"),
-        *(_zero(figures, name, what) for name, what in _ZEROS.items()),
+        *(_rows(figures, table) for table in tables),
+        *(_zero(figures, name, what) for name, what in _ZEROS.items() if applies[name]),
         _accuracy(figures, settings),
         _dcr(figures, settings),
     )

@@ -3,52 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from synth_spark.codebook import Codebook, SourceTable
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.histories import Histories, quoted
 
 
-@dataclass(frozen=True)
-class Integrity:
-    """What was written against what was planned."""
-
-    planned_subjects: int
-    planned_events: int
-    subjects: int
-    events: int
-    duplicate_keys: int  # subjects rows beyond the first of their key, null keys included
-    orphans: int  # events whose key is not in subjects
-    order_violations: int  # consecutive stored events of one key whose order value decreases
-
-
 def check_integrity(
-    subjects: DataFrame, events: DataFrame, *, key: str, order_by: str, planned_subjects: int, planned_events: int
-) -> Integrity:
-    """Counts over written synthetic tables, in the source's schema.
+    subjects: DataFrame, events: DataFrame | None, codebook: Codebook, *, planned_subjects: int, planned_events: int
+) -> dict[str, float]:
+    """Counts over written synthetic tables in the source's schema, by the names of QaResult.metrics().
+
+    What the data's shape has no place for is left out: keys of rows without a key, events of flat data.
 
     Args:
         events: as read from storage, not shuffled: its order is judged.
     """
-    keys = subjects.select(F.col(quoted(key)).alias(SUBJECT_KEY))
-    numbers = keys.agg(F.count("*"), F.countDistinct(SUBJECT_KEY)).first()
-    assert numbers is not None
-    event_keys = events.select(F.col(quoted(key)).alias(SUBJECT_KEY))
-    orphans = event_keys.join(keys.distinct(), SUBJECT_KEY, "left_anti").count()
-    return Integrity(
-        planned_subjects=planned_subjects,
-        planned_events=planned_events,
-        subjects=numbers[0],
-        events=event_keys.count(),
-        duplicate_keys=numbers[0] - numbers[1],
-        orphans=orphans,
-        order_violations=order_violations(events, key=key, order_by=order_by),
-    )
+    figures = _of_subjects(subjects, (codebook.subjects or _table(codebook)).key)
+    figures["rows.subjects.planned"] = planned_subjects
+    if events is not None:
+        figures |= _of_events(events, subjects, codebook)
+        figures["rows.events.planned"] = planned_events
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _table(codebook: Codebook) -> SourceTable:
+    assert codebook.events is not None, "there are events"
+    return codebook.events
+
+
+def _of_subjects(subjects: DataFrame, key: str | None) -> dict[str, int]:
+    """Rows, and those beyond the first of their key, null keys included."""
+    if key is None:
+        return {"rows.subjects": subjects.count()}
+    numbers = subjects.agg(F.count(F.lit(1)), F.countDistinct(F.col(quoted(key)))).first()
+    assert numbers is not None, "an aggregate without groups has one row"
+    return {"rows.subjects": numbers[0], "duplicate_keys": numbers[0] - numbers[1]}
+
+
+def _of_events(events: DataFrame, subjects: DataFrame, codebook: Codebook) -> dict[str, int]:
+    """Rows, those whose key is not in subjects, and those that are out of order."""
+    table = _table(codebook)
+    own, key = table.key or "", (codebook.subjects or table).key or ""
+    keys = subjects.select(F.col(quoted(key)).alias(SUBJECT_KEY)).distinct()
+    event_keys = events.select(F.col(quoted(own)).alias(SUBJECT_KEY))
+    if table.order_by is not None:
+        violations = order_violations(events, key=own, order_by=table.order_by)
+    else:
+        violations = position_violations(events, key=own, position=table.stored_order or "")
+    return {
+        "rows.events": event_keys.count(),
+        "orphans": event_keys.join(keys, SUBJECT_KEY, "left_anti").count(),
+        "order_violations": violations,
+    }
+
+
+def position_violations(events: DataFrame, *, key: str, position: str) -> int:
+    """Number of events whose position is not 1, 2, ... in its history, wherever they are stored."""
+    place = F.col(quoted(position))
+    expected = F.row_number().over(Window.partitionBy(F.col(quoted(key))).orderBy(place))
+    wrong = events.select((~place.eqNullSafe(expected)).alias("wrong"))
+    return wrong.where("wrong").count()
 
 
 def order_violations(events: DataFrame, *, key: str, order_by: str) -> int:

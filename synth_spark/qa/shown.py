@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from synth_spark.codebook import Codebook
 from synth_spark.qa.cells import CodedColumn, count_cells
-from synth_spark.qa.display import GAP, axes_of, order_column, show
+from synth_spark.qa.display import GAP, axes_of, clock_column, show
 from synth_spark.qa.layout import Layout
 from synth_spark.qa_result import Shown
 
@@ -38,7 +38,7 @@ def shown_histograms(
 
 
 def _with_gap(pairs: DataFrame, layout: Layout, codebook: Codebook) -> DataFrame:
-    order = order_column(layout, codebook)
-    if order is None or not layout.sequential:
+    clock = clock_column(layout, codebook)
+    if clock is None or not layout.sequential:
         return pairs
-    return pairs.withColumn(GAP, F.col("n" + order.id[1:]) - F.col(order.id))
+    return pairs.withColumn(GAP, F.col("n" + clock.id[1:]) - F.col(clock.id))

@@ -11,23 +11,21 @@ from pyspark.sql import functions as F
 from synth_spark import tables
 from synth_spark.codebook import Codebook
 from synth_spark.columns import (
-    EVENT_INDEX,
     EVENTS_TABLE,
     HOLDOUT,
     NUM_EVENTS,
     RUN_ID,
-    SUBJECT_KEY,
     SUBJECTS_TABLE,
     TRAINING,
     VALIDATION,
 )
 from synth_spark.config import Config
 from synth_spark.errors import ContractError, GateUndecided
-from synth_spark.histories import Histories, quoted, with_event_index
+from synth_spark.histories import Histories, histories_of
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.progress import spark_progress
-from synth_spark.qa.compare import compare, integrity_figures
+from synth_spark.qa.compare import compare
 from synth_spark.qa.gate import judge
 from synth_spark.qa.integrity import check_integrity
 from synth_spark.qa_result import QaResult
@@ -42,7 +40,7 @@ def run_qa(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes,
     """Compare the run's synthetic tables with the source; writes paths.qa.
 
     Args:
-        published: folder of the physical tables `subjects` and `events`.
+        published: folder of the physical tables `subjects` and, unless data are flat, `events`.
 
     Returns:
         QaResult.metrics() and qa.seconds.
@@ -55,24 +53,23 @@ def run_qa(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes,
     codebook, manifest = Codebook.load(paths.codebook), Manifest.load(paths.manifest)
     source = read_source(spark, config)
     check_source(source, manifest)
-    assignment = split_subjects(source.histories, salt=salt, seed=config.seed, split=config.split).persist()
-    written = {
-        name: tables.read_table(spark, published / name).where(F.col(RUN_ID) == paths.run_id)
-        for name in (SUBJECTS_TABLE, EVENTS_TABLE)
-    }
+    assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
+    subjects = _written(spark, published / SUBJECTS_TABLE, paths.run_id)
+    events = _written(spark, published / EVENTS_TABLE, paths.run_id) if codebook.events else None
     with spark_progress(spark, "qa: integrity"):
-        figures = _integrity(spark, written, codebook, paths)
+        figures = _integrity(spark, subjects, events, codebook, paths)
     sets = [
         _persisted(histories)
         for histories in (
             of_split(source.histories, assignment, (TRAINING, VALIDATION)),
             of_split(source.histories, assignment, (HOLDOUT,)),
-            synthetic_histories(written[SUBJECTS_TABLE], written[EVENTS_TABLE], codebook, config),
+            synthetic_histories(subjects, events, codebook, config),
         )
     ]
-    figures |= _sizes(sets)
+    figures |= _sizes(sets, has_events=events is not None)
     with spark_progress(spark, "qa: compare"):
-        found = compare(*sets, order_by=codebook.events.order_by or "", codebook=codebook, seed=config.qa.seed)
+        clock = codebook.events.order_by if codebook.events else None
+        found = compare(*sets, order_by=clock, codebook=codebook, seed=config.qa.seed)
     for histories in sets:
         histories.subjects.unpersist()
         histories.events.unpersist()
@@ -85,7 +82,7 @@ def run_qa(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes,
         figures=figures,
         items=found.items,
         shown=found.shown,
-        gate=judge(figures, config.qa.gate),
+        gate=judge(figures, config.qa.gate, has_events=events is not None, has_key=_subject_key(codebook) is not None),
         lineage=_lineage(config, codebook, manifest, source),
         protection=protection_counts(codebook),
         notes=_notes(figures),
@@ -105,15 +102,23 @@ def check_source(source: Source, manifest: Manifest) -> None:
         )
 
 
-def synthetic_histories(subjects: DataFrame, events: DataFrame, codebook: Codebook, config: Config) -> Histories:
+def synthetic_histories(subjects: DataFrame, events: DataFrame | None, codebook: Codebook, config: Config) -> Histories:
     """Written synthetic tables of one run as histories, like those that read_source makes."""
-    settings, key = config.source.events[0], codebook.events.key
-    keyed = events.drop(RUN_ID).withColumnRenamed(key, SUBJECT_KEY)
-    indexed = with_event_index(keyed, order_by=settings.order_by, tie_break=settings.tie_break)
-    subject_key = codebook.subjects.key if codebook.subjects else key
-    own = subjects.drop(RUN_ID).withColumnRenamed(subject_key, SUBJECT_KEY)
-    ordered = [column for column in indexed.columns if column not in (SUBJECT_KEY, EVENT_INDEX)]
-    return Histories(own, indexed.select(SUBJECT_KEY, EVENT_INDEX, *(F.col(quoted(name)) for name in ordered)))
+    return histories_of(
+        subjects.drop(RUN_ID),
+        events.drop(RUN_ID) if events is not None else None,
+        key=_subject_key(codebook),
+        settings=config.source.event_table,
+    )
+
+
+def _subject_key(codebook: Codebook) -> str | None:
+    described = codebook.subjects or codebook.events
+    return described.key if described else None
+
+
+def _written(spark: SparkSession, path: Path, run_id: str) -> DataFrame:
+    return tables.read_table(spark, path).where(F.col(RUN_ID) == run_id)
 
 
 def protection_counts(codebook: Codebook) -> dict[str, dict[str, int]]:
@@ -128,30 +133,23 @@ def _persisted(histories: Histories) -> Histories:
 
 
 def _integrity(
-    spark: SparkSession, written: dict[str, DataFrame], codebook: Codebook, paths: RunPaths
+    spark: SparkSession, subjects: DataFrame, events: DataFrame | None, codebook: Codebook, paths: RunPaths
 ) -> dict[str, float]:
     planned = tables.read_table(spark, paths.sampled_sequences, fingerprint=codebook.fingerprint)
     row = planned.agg(F.count(F.lit(1)), F.sum(F.col(NUM_EVENTS).cast("bigint"))).first()
     assert row is not None, "an aggregate without groups has one row"
-    found = check_integrity(
-        written[SUBJECTS_TABLE],
-        written[EVENTS_TABLE],
-        key=codebook.events.key,
-        order_by=codebook.events.order_by or "",
-        planned_subjects=int(row[0]),
-        planned_events=int(row[1] or 0),
-    )
-    return integrity_figures(found)
+    return check_integrity(subjects, events, codebook, planned_subjects=int(row[0]), planned_events=int(row[1] or 0))
 
 
-def _sizes(sets: list[Histories]) -> dict[str, float]:
-    names = ("training", "holdout", "synthetic")
-    named = dict(zip(names, sets, strict=True))
+def _sizes(sets: list[Histories], *, has_events: bool) -> dict[str, float]:
+    named = dict(zip(("training", "holdout", "synthetic"), sets, strict=True))
     figures = {f"subjects.{name}": float(histories.subjects.count()) for name, histories in named.items()}
-    events = {f"events.{name}": float(histories.events.count()) for name, histories in named.items()}
-    if not events["events.synthetic"]:
-        raise GateUndecided("synthetic events: there are none, so there is nothing to compare; run sample and decode")
-    return figures | events
+    if has_events:
+        figures |= {f"events.{name}": float(histories.events.count()) for name, histories in named.items()}
+    rows = "events" if has_events else "subjects"
+    if not figures[f"{rows}.synthetic"]:
+        raise GateUndecided(f"synthetic {rows}: there are none, so there is nothing to compare; run sample and decode")
+    return figures
 
 
 def _notes(figures: dict[str, float]) -> tuple[str, ...]:

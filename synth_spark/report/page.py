@@ -56,6 +56,7 @@ def render_page(
     charts = _charts(result, history)
     return environment.get_template("report.html").render(
         result=result,
+        has_events="rows.events" in result.figures,
         headline=_headline(result),
         tiles=_tiles(result),
         criteria=[(_CRITERIA.get(item.name, item.name), item) for item in result.gate],
@@ -121,14 +122,19 @@ def _tiles(result: QaResult) -> list[tuple[str, str, str]]:
             percent(figures.get("accuracy.overall")),
             f"of {percent(figures.get('accuracy.overall.ceiling'))} possible",
         ),
-        ("Subjects", f"{figures.get('rows.subjects', 0):,.0f}", f"{figures.get('rows.events', 0):,.0f} events"),
-        ("Out of order", f"{figures.get('order_violations', 0):,.0f}", "events before their predecessor"),
+        ("Subjects", f"{figures.get('rows.subjects', 0):,.0f}", _events(figures)),
     ]
+    if "order_violations" in figures:
+        tiles.append(("Out of order", f"{figures['order_violations']:,.0f}", "events not in their place"))
     if "auc_event" in figures:
         tiles.append(("Discriminator", f"{figures['auc_event']:.3f}", "0.5: cannot tell real from synthetic"))
     if "dcr_share" in figures:
         tiles.append(("Closer to training", percent(figures["dcr_share"]), "50 %: as close to people it never saw"))
     return tiles
+
+
+def _events(figures: dict[str, float]) -> str:
+    return f"{figures['rows.events']:,.0f} events" if "rows.events" in figures else "one row each"
 
 
 def _comparisons(result: QaResult) -> Table:
@@ -143,12 +149,12 @@ def _comparisons(result: QaResult) -> Table:
 
 def _identical(result: QaResult) -> Table:
     names = {
-        "identical_share.training": "synthetic histories that also occur in training",
-        "identical_share.holdout": "synthetic histories that also occur in holdout",
-        "identical_share.control": "control: holdout histories that also occur in training",
+        "identical_share.training": "synthetic subjects that also occur in training",
+        "identical_share.holdout": "synthetic subjects that also occur in holdout",
+        "identical_share.control": "control: holdout subjects that also occur in training",
     }
     rows = [(text, percent(result.figures[name], 2)) for name, text in names.items() if name in result.figures]
-    return Table(("Histories equal in every value", "Share"), tuple(rows))
+    return Table(("Subjects equal in every value", "Share"), tuple(rows))
 
 
 def _auc(result: QaResult) -> Table | None:

@@ -6,26 +6,19 @@ are looked at once more, by synth_spark.source.text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
-from pyspark.sql import functions as F
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
 
 from synth_spark.codebook import SourceTable
-from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
-from synth_spark.config import Config, EventSource
+from synth_spark.columns import SUBJECT_KEY
+from synth_spark.config import Config
 from synth_spark.errors import SourceError
-from synth_spark.histories import Histories, quoted, with_event_index
+from synth_spark.histories import Histories, histories_of
 from synth_spark.source.digest import content_digest
 from synth_spark.source.policies import apply_policies
 from synth_spark.source.table import EVENTS, HELD_OUT, SUBJECTS, ReadTable, read_table
-
-_WHOLE_TIMES = {  # JSON's default drops all beyond milliseconds
-    "ignoreNullFields": "false",
-    "timeZone": "UTC",
-    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
-    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
-}
 
 
 @dataclass(frozen=True)
@@ -57,14 +50,16 @@ def read_source(spark: SparkSession, config: Config) -> Source:
     """
     subjects, events = _read_tables(spark, config)
     tables = [table for table in (events, subjects) if table is not None]
-    digest = {table.name: content_digest(table.rows) for table in tables}
+    digest = {table.name: _digest(table) for table in tables}
     people, happened, counts = apply_policies(subjects, events, config.source.policies)
-    keyed = _with_key(people, (subjects or tables[0]).described.key)
+    key = (subjects or tables[0]).described.key
+    histories = histories_of(people, happened, key=key, settings=config.source.event_table)
     held_out = None
-    if HELD_OUT in keyed.columns:  # adopted subjects have no mark
-        held_out, keyed = keyed.where(HELD_OUT).select(SUBJECT_KEY), keyed.drop(HELD_OUT)
+    if HELD_OUT in people.columns:  # adopted subjects have no mark
+        held_out = histories.subjects.where(HELD_OUT).select(SUBJECT_KEY)
+        histories = replace(histories, subjects=histories.subjects.drop(HELD_OUT))
     return Source(
-        histories=Histories(keyed, _in_order(happened, config.source.event_table, keyed)),
+        histories=histories,
         subjects_table=subjects.described if subjects else None,
         events_table=events.described if events else None,
         held_out=held_out,
@@ -95,6 +90,22 @@ def _read_tables(spark: SparkSession, config: Config) -> tuple[ReadTable | None,
     return subjects, events
 
 
+def _digest(table: ReadTable) -> str:
+    """Digest of all rows: the first time that Spark touches every value."""
+    try:
+        return content_digest(table.rows)
+    except PySparkException as error:  # its own message may quote a value
+        raise SourceError(
+            f"source {table.name}: Spark cannot compute a value of some row ({_condition(error)}); look at the "
+            "conversions in select, where and read_schema: try_cast makes a value that does not fit null"
+        ) from None
+
+
+def _condition(error: PySparkException) -> str:
+    named = getattr(error, "getCondition", error.getErrorClass)  # Spark 3.5 knows the second only
+    return str(named())
+
+
 def _check_same_key(subjects: SourceTable, events: SourceTable) -> None:
     types = [table.type_of(table.key) for table in (subjects, events)]
     if types[0] != types[1]:
@@ -102,28 +113,3 @@ def _check_same_key(subjects: SourceTable, events: SourceTable) -> None:
             f"source: key {subjects.key!r} of subjects has type {types[0]}, key {events.key!r} of events {types[1]}; "
             "cast one of them with select"
         )
-
-
-def _with_key(rows: DataFrame, key: str | None) -> DataFrame:
-    """SUBJECT_KEY first; without a key column it is a digest of the row and a number among rows that are equal."""
-    if key is not None:
-        return rows.select(F.col(quoted(key)).alias(SUBJECT_KEY), *_but(rows.columns, key))
-    content = F.to_json(F.struct(*_but(rows.columns)), _WHOLE_TIMES)
-    digested = rows.withColumn("__digest", F.substring(F.sha2(content, 256), 1, 32))
-    number = F.row_number().over(Window.partitionBy("__digest").orderBy("__digest"))
-    return digested.select(F.concat_ws("-", "__digest", number).alias(SUBJECT_KEY), *_but(rows.columns))
-
-
-def _in_order(events: DataFrame | None, settings: EventSource | None, subjects: DataFrame) -> DataFrame:
-    """SUBJECT_KEY, EVENT_INDEX and the learned columns; a stored position is spent on the index."""
-    if events is None or settings is None:
-        return subjects.select(SUBJECT_KEY, F.lit(0).alias(EVENT_INDEX)).limit(0)
-    indexed = with_event_index(
-        _with_key(events, settings.key), order_by=settings.order_column, tie_break=settings.tie_break
-    )
-    others = _but(indexed.columns, SUBJECT_KEY, EVENT_INDEX, settings.stored_order)
-    return indexed.select(SUBJECT_KEY, EVENT_INDEX, *others)
-
-
-def _but(names: list[str], *excluded: str | None) -> list[Column]:
-    return [F.col(quoted(name)) for name in names if name not in excluded]

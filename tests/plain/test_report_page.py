@@ -49,6 +49,19 @@ def test_a_holdout_of_zero_leaves_a_readable_page() -> None:
     assert "closeness cannot be judged" in text
 
 
+def test_flat_data_are_not_told_of_events() -> None:
+    result = example_result()
+    figures = {name: value for name, value in result.figures.items() if not name.startswith(("rows.events", "order"))}
+    figures = {name: value for name, value in figures.items() if "coherence" not in name}
+    shown, items = result.shown[:1], result.items[:1]
+    changed = {"figures": figures, "shown": shown, "items": items, "protection": {}}
+    text = own_text(render_page(type(result)(**{**vars(result), **changed})))
+    text = re.sub(r"<style>.*?</style>|auc_event", "", text, flags=re.DOTALL)
+    for word in ("event", "histor", "Out of order", "over time"):
+        assert word not in text, word
+    assert "one row each" in text
+
+
 def test_the_stage_writes_the_page_beside_the_result(tmp_path: Path) -> None:
     paths = RunPaths("run-1", tmp_path)
     paths.checkpoint.mkdir()

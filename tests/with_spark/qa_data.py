@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
 from synth_spark.columns import SUBJECT_KEY
 from synth_spark.histories import Histories, with_event_index
 from synth_spark.source.read import Source
@@ -51,6 +53,35 @@ def histories(spark: SparkSession, people: pd.DataFrame, events: pd.DataFrame, *
     rows = spark.createDataFrame(events.astype(object).where(events.notna(), None), EVENTS).repartition(partitions)
     subjects = spark.createDataFrame(people, SUBJECTS).repartition(partitions)
     return Histories(subjects, with_event_index(rows, order_by="at", tie_break="seen"))
+
+
+def table_of(*columns: str, **roles: str) -> SourceTable:
+    """A source table of string columns."""
+    given: dict[str, Any] = {"key": None, **roles}
+    return SourceTable(tuple(SourceColumn(name, "string") for name in columns), **given)
+
+
+def codebook_of(
+    *,
+    subjects: SourceTable | None,
+    events: SourceTable | None,
+    static: tuple[FieldSpec, ...] = (),
+    event: tuple[FieldSpec, ...] = (),
+    time: dict[str, Any] | None = None,
+) -> Codebook:
+    """A codebook with these fields; the length, and with a clock its two fields, are added."""
+    length = FieldSpec("length", "length", "int", (2,), {"lows": [0, 1], "highs": [0, 9]})
+    start, elapsed = (FieldSpec(name, "number", "bigint", (1,), {}) for name in ("start", "elapsed"))
+    return Codebook(
+        subjects=subjects,
+        events=events,
+        static_fields=(*static, *([start] if time else []), length),
+        event_fields=(*([elapsed] if time else []), *event),
+        num_subjects={},
+        num_events={},
+        seed=1,
+        time=time,
+    )
 
 
 def source_of(data: Histories) -> Source:

@@ -59,3 +59,5 @@ def test_one_row_turns_what_is_read(spark: SparkSession, tmp_path: Path) -> None
             assert [tuple(row) for row in shown.collect()] == [tuple(expected)]
     with pytest.raises(ConfigError, match="runs"):
         read_published(spark, tmp_path, "runs")
+    with pytest.raises(ConfigError, match="these data have no such table"):
+        read_published(spark, tmp_path, "subjects")

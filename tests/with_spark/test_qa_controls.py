@@ -26,7 +26,8 @@ def persisted(data: Histories) -> Histories:
 
 
 def failed(figures: dict[str, float]) -> list[str]:
-    return [item.name for item in judge({**WRITTEN, **figures}, GateSettings()) if not item.ok]
+    criteria = judge({**WRITTEN, **figures}, GateSettings(), has_events=True, has_key=True)
+    return [item.name for item in criteria if not item.ok]
 
 
 def test_cells_change_places_and_nothing_is_lost(spark: SparkSession) -> None:

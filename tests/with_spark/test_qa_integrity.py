@@ -7,18 +7,46 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from synth_spark.qa.integrity import check_integrity, history_digests, identical_share, order_violations
-from tests.with_spark.qa_data import histories, random_tables
+from tests.with_spark.qa_data import codebook_of, histories, random_tables, table_of
 
 
 def test_counts_what_is_wrong(spark: SparkSession) -> None:
     subjects = spark.createDataFrame([("a",), ("b",), ("b",), (None,)], "`the key` string")
     rows = [("a", 1), ("a", 3), ("a", 2), ("b", 5), ("b", 5), ("x", 9), (None, 1)]
     events = spark.createDataFrame(rows, "`the key` string, at int").coalesce(1)
-    found = check_integrity(subjects, events, key="the key", order_by="at", planned_subjects=3, planned_events=9)
-    assert (found.subjects, found.events, found.planned_subjects, found.planned_events) == (4, 7, 3, 9)
-    assert found.duplicate_keys == 2
-    assert found.orphans == 2
-    assert found.order_violations == 1
+    events_table = table_of("the key", "at", key="the key", order_by="at")
+    book = codebook_of(subjects=None, events=events_table, time={"type": "int"})
+    found = check_integrity(subjects, events, book, planned_subjects=3, planned_events=9)
+    assert found == {
+        "rows.subjects": 4.0,
+        "rows.subjects.planned": 3.0,
+        "duplicate_keys": 2.0,
+        "rows.events": 7.0,
+        "rows.events.planned": 9.0,
+        "orphans": 2.0,
+        "order_violations": 1.0,
+    }
+
+
+def test_stored_positions_count_from_one(spark: SparkSession) -> None:
+    rows = [("a", 2), ("a", 1), ("a", 3), ("b", 1), ("b", 3), ("c", 0), ("c", 1), ("d", None), ("d", 1), ("e", 1)]
+    events = spark.createDataFrame(rows, "id string, place bigint")
+    subjects = spark.createDataFrame([(key,) for key in "abcde"], "id string")
+    events_table = table_of("id", "place", key="id", stored_order="place")
+    book = codebook_of(subjects=table_of("id", key="id"), events=events_table)
+    found = check_integrity(subjects, events, book, planned_subjects=5, planned_events=10)
+    # b: 3 stands at place 2; c: both are one too low; d: null sorts first, so that both are wrong
+    assert found["order_violations"] == 5.0 and found["orphans"] == 0.0
+
+
+def test_what_a_shape_has_no_place_for_is_not_counted(spark: SparkSession) -> None:
+    subjects = spark.createDataFrame([("a", 1), ("a", 1), ("b", 2)], "id string, x int")
+    planned = {"planned_subjects": 3, "planned_events": 0}
+    keyed = codebook_of(subjects=table_of("id", "x", key="id"), events=None)
+    rows = {"rows.subjects": 3.0, "rows.subjects.planned": 3.0}
+    assert check_integrity(subjects, None, keyed, **planned) == {**rows, "duplicate_keys": 1.0}
+    keyless = codebook_of(subjects=table_of("id", "x"), events=None)
+    assert check_integrity(subjects, None, keyless, **planned) == rows
 
 
 def test_order_is_that_of_storage(spark: SparkSession, tmp_path: Path) -> None:

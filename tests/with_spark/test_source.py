@@ -120,6 +120,16 @@ def test_a_missing_place_is_named(spark: SparkSession, tmp_path: Path) -> None:
             read_source(spark, events_config(tmp_path, events={"path": path}))
 
 
+def test_a_value_that_does_not_fit_its_cast_is_not_told(spark: SparkSession, tmp_path: Path) -> None:
+    from synth_spark.source.read import read_source
+
+    write(spark, tmp_path, [(1, "12"), (2, "Zanzibar")], "id int, at string")
+    config = events_config(tmp_path, events={"select": {"id": "id", "at": "CAST(at AS INT)"}})
+    with pytest.raises(SourceError, match=r"CAST_INVALID_INPUT.*try_cast") as refused:
+        read_source(spark, config)
+    assert "Zanzibar" not in str(refused.value) and refused.value.__cause__ is None
+
+
 def test_a_path_may_name_a_variable(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synth_spark.source.read import read_source
 
