@@ -15,7 +15,7 @@ from typing import Any
 
 from synth_spark.errors import ContractError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,25 @@ class SourceTable:
     """What decode must rebuild: the schema that was read."""
 
     columns: tuple[SourceColumn, ...]
-    key: str
-    order_by: str | None = None
+    key: str | None  # None: flat data without a key
+    order_by: str | None = None  # of events: the clock, which is learned
+    stored_order: str | None = None  # of events without a clock: 1, 2, ... in synthetic histories
+
+    @property
+    def attributes(self) -> tuple[SourceColumn, ...]:
+        """Columns that are learned as values: neither key nor order."""
+        return tuple(c for c in self.columns if c.name not in (self.key, self.order_by, self.stored_order))
+
+    def type_of(self, name: str | None) -> str:
+        """Spark type of a column."""
+        return next(column.type for column in self.columns if column.name == name)
 
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One field: a source column, or a derived one (start, elapsed, length).
+    """One field: a source column, two of them (a place), or a derived one (start, elapsed, length).
 
-    `params` belongs to the family's codec, which alone reads it. `protection` counts what was done to the
+    `columns` names the source columns that it decodes to; a derived field has none. `params` belongs to the family's codec, which alone reads it. `protection` counts what was done to the
     field, in subjects and rows.
     """
 
@@ -48,21 +58,26 @@ class FieldSpec:
     source_type: str
     cardinalities: tuple[int, ...]  # one per sub-column, each 1..256
     params: dict[str, Any]
+    columns: tuple[str, ...] = ()
     protection: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """Fields in model order: static = attributes, then start, then length; event = elapsed, then the rest."""
+    """Fields in model order: static = attributes, start, length; event = elapsed, then the rest.
+
+    Without a clock there is neither start nor elapsed; without events there are no event fields either, and the
+    length is 0 for everybody.
+    """
 
     subjects: SourceTable | None
-    events: SourceTable
+    events: SourceTable | None
     static_fields: tuple[FieldSpec, ...]
     event_fields: tuple[FieldSpec, ...]
     num_subjects: dict[str, int]  # split -> subjects
     num_events: dict[str, int]  # split -> events
     seed: int
-    time: dict[str, Any] = field(default_factory=dict)  # order column: kind, resolution, protected end
+    time: dict[str, Any] | None = None  # the clock: type, unit, protected end; None without one
     format: int = FORMAT
 
     @property
@@ -81,6 +96,16 @@ class Codebook:
         spec = self.static_fields[-1]
         assert spec.family == "length", "the last static field is the sequence length"
         return spec
+
+    @property
+    def start(self) -> FieldSpec | None:
+        """When a history begins; None without a clock."""
+        return self.static_fields[-2] if self.time is not None else None
+
+    @property
+    def elapsed(self) -> FieldSpec | None:
+        """Time since the event before; None without a clock."""
+        return self.event_fields[0] if self.time is not None else None
 
     def to_json(self) -> str:
         """Canonical JSON: equal codebooks give equal text."""
@@ -135,8 +160,10 @@ def _table(document: dict[str, Any] | None) -> Any:
         columns=tuple(SourceColumn(**column) for column in document["columns"]),
         key=document["key"],
         order_by=document["order_by"],
+        stored_order=document["stored_order"],
     )
 
 
 def _field(document: dict[str, Any]) -> FieldSpec:
-    return FieldSpec(**{**document, "cardinalities": tuple(document["cardinalities"])})
+    tuples = {name: tuple(document[name]) for name in ("cardinalities", "columns")}
+    return FieldSpec(**{**document, **tuples})

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from synth_spark.errors import ConfigError
 
 Policy = Literal["fail", "drop"]
-Family = Literal["auto", "category", "number"]
+Family = Literal["auto", "category", "number", "latitude", "longitude"]
 
 
 class Section(BaseModel):
@@ -27,11 +27,14 @@ class Section(BaseModel):
 class ColumnSettings(Section):
     """Overrides for one source column."""
 
-    family: Family = Field("auto", description="how the column is encoded; auto decides from its type")
+    family: Family = Field("auto", description="how the column is encoded; auto decides from its type and name")
+    partner: str | None = Field(
+        None, description="for latitude and longitude: the column that holds the other half of the place"
+    )
 
 
 class TableSource(Section):
-    """Where a source table is and which columns of it are learned."""
+    """Where a source table is and which columns of it are learned. An environment variable in path: ${NAME}."""
 
     table: str | None = Field(None, description="catalog name; give either table or path")
     path: str | None = Field(
@@ -47,7 +50,6 @@ class TableSource(Section):
         None, description="Spark SQL condition over what was read; rows that fail it are no part of the source"
     )
     exclude: list[str] = Field([], description="columns that are not learned and not generated")
-    key: str = Field(description="column that identifies the subject")
     columns: dict[str, ColumnSettings] = Field({}, description="overrides by column name")
 
     @model_validator(mode="after")
@@ -57,13 +59,43 @@ class TableSource(Section):
         return self
 
 
+class SubjectSource(TableSource):
+    """A table with one row per subject."""
+
+    key: str | None = Field(
+        None, description="column that identifies the subject; may be absent where there are no events (flat data)"
+    )
+
+
 class EventSource(TableSource):
     """A table with one row per event."""
 
-    order_by: str = Field(description="column that orders a subject's events: timestamp, date or integer")
+    key: str = Field(description="column that identifies the subject")
+    order_by: str | None = Field(
+        None, description="column that orders a subject's events and is learned as its clock: timestamp, date or integer"
+    )
+    stored_order: str | None = Field(
+        None,
+        description="where there is no clock: integer column with the stored position of the row (in the file or in "
+        "its history); it orders events, is not learned, and becomes 1, 2, ... in synthetic histories",
+    )
     tie_break: str | None = Field(
         None, description="column that orders events of the same time; without it their order is arbitrary but fixed"
     )
+
+    @model_validator(mode="after")
+    def _one_order(self) -> EventSource:
+        if (self.order_by is None) == (self.stored_order is None):
+            raise ValueError(
+                "give either order_by (a timestamp, date or integer that is learned) or stored_order (an integer "
+                "position, where there is no clock): a table does not keep its rows in order"
+            )
+        return self
+
+    @property
+    def order_column(self) -> str:
+        """The column that orders events, clock or not."""
+        return self.order_by or self.stored_order or ""
 
 
 class Policies(Section):
@@ -83,23 +115,39 @@ class Policies(Section):
 class SourceSettings(Section):
     """The source tables."""
 
-    subjects: TableSource | None = Field(
+    subjects: SubjectSource | None = Field(
         None, description="one row per subject; without it, subjects are the keys in events"
     )
-    events: list[EventSource] = Field(description="one row per event; exactly one table for now")
+    events: list[EventSource] = Field(
+        [], description="one row per event; at most one table for now, none for flat data"
+    )
     policies: Policies = Field(Policies(), description="rows that cannot be learned as they are")
 
     @model_validator(mode="after")
-    def _one_events_table(self) -> SourceSettings:
-        if len(self.events) != 1:
-            raise ValueError(f"{len(self.events)} event tables given; exactly one is supported")
+    def _at_most_one_events_table(self) -> SourceSettings:
+        if len(self.events) > 1:
+            raise ValueError(f"{len(self.events)} event tables given; at most one is supported")
+        if not self.events and self.subjects is None:
+            raise ValueError("neither subjects nor events given; at least one of them is needed")
+        if self.events and self.subjects is not None and self.subjects.key is None:
+            raise ValueError("subjects.key is missing; with events it must name the column that they refer to")
         return self
+
+    @property
+    def event_table(self) -> EventSource | None:
+        """The events table; None for flat data."""
+        return self.events[0] if self.events else None
 
 
 class SplitSettings(Section):
     """How subjects are divided. Quality and privacy are judged against the holdout."""
 
     holdout: float = Field(0.5, ge=0.0, le=0.5, description="share of subjects that neither codebook nor model sees")
+    holdout_where: str | None = Field(
+        None,
+        description="Spark SQL condition over the subjects table as read (excluded columns too) that marks the "
+        "holdout, where a published split must be kept; replaces the share",
+    )
     validation: float = Field(0.1, gt=0.0, le=0.5, description="share of the rest that decides when training stops")
 
 
@@ -128,6 +176,11 @@ class TrainSettings(Section):
     dropout: float = Field(0.05, ge=0.0, lt=1.0, description="dropout on inputs of the heads")
     learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
     batch_events: int = Field(1024, ge=16, description="padded events per batch and rank")
+    window_events: int = Field(
+        128,
+        ge=2,
+        description="longer histories are trained in windows of this many events, each going on from the one before",
+    )
     window_subjects: int = Field(
         65536, ge=64, description="subjects held in memory at once, batches are bucketed inside"
     )
@@ -147,7 +200,12 @@ class SampleSettings(Section):
     """Generation."""
 
     subjects: int | None = Field(None, ge=0, description="synthetic subjects; default: as many as training subjects")
-    chunk_subjects: int = Field(4096, ge=64, le=65536, description="subjects per chunk, the unit of reproducibility")
+    chunk_subjects: int | None = Field(
+        None,
+        ge=16,
+        le=65536,
+        description="subjects per chunk, the unit of reproducibility; default: 4096, fewer where histories are long",
+    )
 
 
 class GateSettings(Section):

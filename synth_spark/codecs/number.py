@@ -48,7 +48,7 @@ def fit(
     Args:
         threshold: subjects that every atom and bin must have.
         steps: round numbers of the unit, see rounding.
-        levels: 2 adds the slice inside the bin as a second sub-column.
+        levels: 2 adds the slice inside the bin as a second sub-column, where a bin holds more than one unit.
         always: units that are atoms whatever their support (constants of the format, never data).
     """
     atoms = [unit_ for unit_, _ in summary.atoms]
@@ -66,9 +66,10 @@ def fit(
     }
     codes = summary.missing + len(atoms) + len(bins)
     cardinalities = [codes]
-    if levels == 2:
-        params["slices"] = [-(-(high - low) // _slice_width(low, high)) for low, high in bins]
-        cardinalities.append(max(params["slices"], default=1))
+    slices = [-(-(high - low) // _slice_width(low, high)) for low, high in bins]
+    if levels == 2 and max(slices, default=1) > 1:
+        params["slices"] = slices
+        cardinalities.append(max(slices))
     return FieldSpec(name, "number", source_type, tuple(cardinalities), params)
 
 

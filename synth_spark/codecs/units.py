@@ -12,7 +12,8 @@ from typing import Any
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 FLOATS = ("float", "double")
 TIMESTAMPS = ("timestamp", "timestamp_ntz")
-RESOLUTIONS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  # microseconds, coarse to fine
+DAY_MICROS = 86_400_000_000
+RESOLUTIONS = (DAY_MICROS, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  # microseconds, coarse to fine
 
 FLOAT_LIMIT = 2**53  # units of floating point columns stay below: the quotient is then the nearest double
 LONG_LIMIT = 2**62  # units of all else stay below: sums of two never overflow

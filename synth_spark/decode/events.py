@@ -5,17 +5,19 @@ Works for every sequences table: synthetic ones, and training rows (that is the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synth_spark.codebook import Codebook, FieldSpec, SourceTable
-from synth_spark.codecs import CODECS, number
-from synth_spark.codecs.units import LONG_LIMIT, from_units
+from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
+from synth_spark.codecs import CODECS, category, place
+from synth_spark.codecs.units import from_units
 from synth_spark.columns import EVENT_CODES, EVENT_INDEX, NUM_EVENTS, STATIC_CODES, SUBJECT_NUMBER
+from synth_spark.decode.clock import FIRST, KEY, STEP, TIME, start_sql, with_time
 from synth_spark.decode.keys import key_sql
+from synth_spark.lookups import join_values, value_column
 from synth_spark.seeds import derive
 
 NO_STEP = -1  # stands for the step in the draws of static fields
@@ -25,11 +27,20 @@ NO_STEP = -1  # stands for the step in the draws of static fields
 class Decoded:
     """subjects: SUBJECT_NUMBER and the source's columns; events: SUBJECT_NUMBER, EVENT_INDEX and the source's columns.
 
-    Without a subjects table in the source, subjects hold the key only.
+    Without a subjects table in the source, subjects hold the key only; for flat data there are no events.
     """
 
     subjects: DataFrame
-    events: DataFrame
+    events: DataFrame | None
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A field with the expressions of its codes and of its draws."""
+
+    spec: FieldSpec
+    codes: list[str]
+    draw: Callable[[int], str]
 
 
 def to_tables(sequences: DataFrame, codebook: Codebook, *, seed: int) -> Decoded:
@@ -37,107 +48,96 @@ def to_tables(sequences: DataFrame, codebook: Codebook, *, seed: int) -> Decoded
 
     Within its partition each subject's events lie together, in order.
     """
-    return Decoded(_subjects(sequences, codebook, seed), _events(sequences, codebook, seed))
+    events = _events(sequences, codebook, codebook.events, seed) if codebook.events is not None else None
+    return Decoded(_subjects(sequences, codebook, seed), events)
+
+
+def subjects_table(codebook: Codebook) -> SourceTable:
+    """What the subjects table looks like: without one in the source it holds the events' key only."""
+    if codebook.subjects is not None:
+        return codebook.subjects
+    events = codebook.events
+    assert events is not None, "a codebook describes at least one table"
+    return SourceTable(tuple(c for c in events.columns if c.name == events.key), events.key)
 
 
 def _subjects(sequences: DataFrame, codebook: Codebook, seed: int) -> DataFrame:
-    table = codebook.subjects
-    described = table or SourceTable(
-        tuple(c for c in codebook.events.columns if c.name == codebook.events.key), codebook.events.key
-    )
-    fields = iter(
-        _split_codes(codebook.static_fields, [f"{STATIC_CODES}[{i}]" for i in range(_width(codebook.static_fields))])
-    )
-    columns = []
-    for column in described.columns:
-        if column.name == described.key:
-            text = key_sql(SUBJECT_NUMBER, column.type, derive(seed, "keys"))
-        else:
-            field, spec, codes = next(fields)
-            text = _decode(spec, codes, _draw(seed, NO_STEP, field))
-        columns.append(F.expr(text).alias(column.name))
-    return sequences.select(SUBJECT_NUMBER, *columns)
+    table = subjects_table(codebook)
+    fields = _coded(codebook.static_fields, lambda i: f"{STATIC_CODES}[{i}]", seed, str(NO_STEP))
+    values, rows = _values(sequences, fields)
+    return rows.select(SUBJECT_NUMBER, *(_column(c, table, values, SUBJECT_NUMBER, seed) for c in table.columns))
 
 
-def _events(sequences: DataFrame, codebook: Codebook, seed: int) -> DataFrame:
-    width = _width(codebook.event_fields)
-    codes = "".join(f", 'c{j}', {EVENT_CODES}[t * {width} + {j}]" for j in range(width))
+def _events(sequences: DataFrame, codebook: Codebook, table: SourceTable, seed: int) -> DataFrame:
+    events = _steps(sequences, codebook, seed)
+    fields = _coded(codebook.event_fields, lambda i: f"__code{i}", seed, STEP)
+    if codebook.time is not None:
+        clock, *fields = fields
+        key = key_sql(SUBJECT_NUMBER, table.type_of(table.key), derive(seed, "keys"))
+        # the fresh key and not the subject number: the table is written clustered by it
+        events = with_time(events.withColumn(KEY, F.expr(key)), codebook, clock.codes, clock.draw)
+    values, events = _values(events, fields)
+    if codebook.time is not None:
+        time = from_units(str(codebook.time["type"]), codebook.time["unit"], TIME)
+        values[table.order_by or ""] = time
+    if table.stored_order is not None:
+        values[table.stored_order] = f"CAST({STEP} + 1 AS {table.type_of(table.stored_order).upper()})"
+    columns = [_column(column, table, values, SUBJECT_NUMBER, seed) for column in table.columns]
+    return events.select(SUBJECT_NUMBER, F.col(STEP).alias(EVENT_INDEX), *columns)
+
+
+def _steps(sequences: DataFrame, codebook: Codebook, seed: int) -> DataFrame:
+    """One row per event: SUBJECT_NUMBER, STEP, __code0, __code1, ... and, with a clock, FIRST."""
+    width = sum(len(spec.cardinalities) for spec in codebook.event_fields)
+    codes = "".join(f", '__code{j}', {EVENT_CODES}[t * {width} + {j}]" for j in range(width))
     indices = f"IF({NUM_EVENTS} > 0, sequence(0, {NUM_EVENTS} - 1), CAST(array() AS ARRAY<INT>))"
-    steps = f"inline(transform({indices}, t -> named_struct('i', t{codes})))"
-    fields = _split_codes(codebook.event_fields, [f"c{j}" for j in range(width)])
-    _, elapsed, elapsed_codes = next(fields)
-    key = next(column for column in codebook.events.columns if column.name == codebook.events.key)
-    events = (
-        sequences.select(SUBJECT_NUMBER, F.expr(_start_sql(codebook, seed)).alias("first"), NUM_EVENTS, EVENT_CODES)
-        .select(SUBJECT_NUMBER, "first", F.expr(steps))
-        .withColumn("d", F.expr(_elapsed_sql(codebook, elapsed, elapsed_codes, seed)))
-        .withColumn("key", F.expr(key_sql(SUBJECT_NUMBER, key.type, derive(seed, "keys"))))
-    )
-    history = Window.partitionBy("key").orderBy("i").rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    # a sum of many long gaps may leave the long's range before the protected end cuts it
-    wide = codebook.length.params["highs"][-1] * _span(codebook) >= LONG_LIMIT
-    gaps = F.col("d").cast("decimal(38,0)") if wide else F.col("d")
-    end = F.lit(codebook.time["end"]).cast("decimal(38,0)" if wide else "bigint")
-    clock = F.least(F.col("first") + F.sum(gaps).over(history), end).cast("bigint")
-    events = events.withColumn("u", clock)
-    values = {}
-    for field, spec, sqls in fields:
-        values[spec.name] = _decode(spec, sqls, _draw(seed, "i", field))
-    columns = []
-    for column in codebook.events.columns:
-        if column.name == codebook.events.key:
-            expression = F.col("key")
-        elif column.name == codebook.events.order_by:
-            expression = F.expr(from_units(column.type, codebook.time["unit"], "u"))
+    steps = f"inline(transform({indices}, t -> named_struct('{STEP}', t{codes})))"
+    kept = [SUBJECT_NUMBER, NUM_EVENTS, EVENT_CODES]
+    if codebook.time is None:
+        return sequences.select(SUBJECT_NUMBER, F.expr(steps))
+    fields = _coded(codebook.static_fields, lambda i: f"{STATIC_CODES}[{i}]", seed, str(NO_STEP))
+    start = next(field for field in fields if field.spec is codebook.start)
+    first = start_sql(start.spec, start.codes, start.draw)
+    return sequences.select(*kept, F.expr(first).alias(FIRST)).select(SUBJECT_NUMBER, FIRST, F.expr(steps))
+
+
+def _column(column: SourceColumn, table: SourceTable, values: dict[str, str], number_sql: str, seed: int) -> Column:
+    if column.name == table.key:
+        text = key_sql(number_sql, column.type, derive(seed, "keys"))
+    else:
+        text = values[column.name]
+    return F.expr(text).alias(column.name)
+
+
+def _values(rows: DataFrame, fields: Sequence[_Coded]) -> tuple[dict[str, str], DataFrame]:
+    """Expression of each source column, and the rows with what these need."""
+    values: dict[str, str] = {}
+    large: dict[str, tuple[FieldSpec, str]] = {}
+    for position, field in enumerate(fields):
+        spec, codes, draw = field.spec, field.codes, field.draw
+        if not spec.columns:
+            continue  # start and length say nothing that a column holds
+        if spec.family == "category" and category.is_large(spec):
+            name = f"__value{position}"
+            large[name] = (spec, category.decode_positions(spec, codes, draw))
+            values[spec.columns[0]] = category.from_text(spec, value_column(name))
+        elif spec.family == "place":
+            values |= dict(zip(spec.columns, place.decode(spec, codes, draw), strict=True))
         else:
-            expression = F.expr(values[column.name])
-        columns.append(expression.alias(column.name))
-    return events.select(SUBJECT_NUMBER, F.col("i").alias(EVENT_INDEX), *columns)
+            values[spec.columns[0]] = CODECS[spec.family].decode(spec, codes, draw)
+    return values, join_values(rows, large)
 
 
-def _start_sql(codebook: Codebook, seed: int) -> str:
-    """Units of the first event, never null and never after the protected end."""
-    *_, (field, spec, codes), _ = _split_codes(
-        codebook.static_fields, [f"{STATIC_CODES}[{i}]" for i in range(_width(codebook.static_fields))]
-    )
-    draw = _draw(seed, NO_STEP, field)
-    if spec.params["missing"] and spec.cardinalities[0] > 1:
-        # the sampler may give events to a subject whose start says that it has none: it gets any start
-        others = spec.cardinalities[0] - 1
-        codes = [f"IF({codes[0]} = 0, CAST(1 + pmod({draw(9)}, {others}L) AS SMALLINT), {codes[0]})", *codes[1:]]
-    end = f"CAST('{codebook.time['end']}' AS BIGINT)"
-    return f"least(coalesce({number.decode_units(spec, codes, draw)}, {end}), {end})"
-
-
-def _elapsed_sql(codebook: Codebook, spec: FieldSpec, codes: Sequence[str], seed: int) -> str:
-    units = number.decode_units(spec, list(codes), _draw(seed, "i", 0))
-    return f"IF(i = 0, 0L, least(greatest({units}, 0L), {_span(codebook)}L))"
-
-
-def _span(codebook: Codebook) -> int:
-    """Units between the earliest start and the protected end."""
-    params = codebook.static_fields[-2].params
-    return max(0, int(codebook.time["end"]) - min([*params["atoms"], *params["lows"]], default=0))
-
-
-def _decode(spec: FieldSpec, codes: Sequence[str], draw: Callable[[int], str]) -> str:
-    text: str = CODECS[spec.family].decode(spec, list(codes), draw)
-    return text
-
-
-def _draw(seed: int, step: int | str, field: int) -> Callable[[int], str]:
-    """A non-negative BIGINT hash of seed, subject, step, field and the number of the draw."""
-    purpose = derive(seed, "decode", "static" if step == NO_STEP else "event")
-    return lambda i: f"(xxhash64({purpose}L, {SUBJECT_NUMBER}, {step}, {field}, {i}) & 9223372036854775807L)"
-
-
-def _width(fields: Sequence[FieldSpec]) -> int:
-    return sum(len(spec.cardinalities) for spec in fields)
-
-
-def _split_codes(fields: Sequence[FieldSpec], codes: Sequence[str]) -> Iterator[tuple[int, FieldSpec, list[str]]]:
-    """(position, field, its sub-columns' code expressions)."""
-    first = 0
+def _coded(fields: Sequence[FieldSpec], code: Callable[[int], str], seed: int, step: str) -> list[_Coded]:
+    found, first = [], 0
     for position, spec in enumerate(fields):
-        yield position, spec, list(codes[first : first + len(spec.cardinalities)])
-        first += len(spec.cardinalities)
+        stop = first + len(spec.cardinalities)
+        found.append(_Coded(spec, [code(i) for i in range(first, stop)], _draw(seed, step, position)))
+        first = stop
+    return found
+
+
+def _draw(seed: int, step: str, field: int) -> Callable[[int], str]:
+    """A non-negative BIGINT hash of seed, subject, step, field and the number of the draw."""
+    purpose = derive(seed, "decode", "static" if step == str(NO_STEP) else "event")
+    return lambda i: f"(xxhash64({purpose}L, {SUBJECT_NUMBER}, {step}, {field}, {i}) & 9223372036854775807L)"

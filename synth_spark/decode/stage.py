@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark import tables
-from synth_spark.codebook import Codebook
+from synth_spark.codebook import Codebook, SourceTable
 from synth_spark.columns import (
     EVENT_INDEX,
     EVENTS_TABLE,
@@ -19,7 +19,7 @@ from synth_spark.columns import (
     SUBJECTS_TABLE,
 )
 from synth_spark.config import Config
-from synth_spark.decode.events import Decoded, to_tables
+from synth_spark.decode.events import Decoded, subjects_table, to_tables
 from synth_spark.decode.keys import check_room
 from synth_spark.histories import quoted
 from synth_spark.progress import spark_progress
@@ -41,8 +41,9 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
     sequences = tables.read_table(spark, paths.sampled_sequences, fingerprint=codebook.fingerprint)
     counted = sequences.agg(F.count(F.lit(1)), F.sum(NUM_EVENTS)).first()
     num_subjects, num_events = (int(value or 0) for value in (counted or (0, 0)))
-    described = codebook.subjects or codebook.events
-    check_room(next(c.type for c in described.columns if c.name == described.key), num_subjects)
+    described = subjects_table(codebook)
+    if described.key is not None:
+        check_room(described.type_of(described.key), num_subjects)
     decoded = to_tables(sequences, codebook, seed=config.seed)
     properties = {
         "is_synthetic": "true",
@@ -66,11 +67,18 @@ def _physical(
     decoded: Decoded, codebook: Codebook, run_id: str, num_subjects: int, num_events: int
 ) -> list[tuple[str, DataFrame, int]]:
     """(table, rows with RUN_ID last and sorted by key inside files, expected rows)."""
-    subject_key = quoted((codebook.subjects or codebook.events).key)
-    event_key = quoted(codebook.events.key)
-    subjects = decoded.subjects.sortWithinPartitions(subject_key).drop(SUBJECT_NUMBER)
-    events = decoded.events.sortWithinPartitions(event_key, EVENT_INDEX).drop(SUBJECT_NUMBER, EVENT_INDEX)
+    written = [(SUBJECTS_TABLE, decoded.subjects, subjects_table(codebook), num_subjects)]
+    if decoded.events is not None and codebook.events is not None:
+        written.append((EVENTS_TABLE, decoded.events, codebook.events, num_events))
     return [
-        (SUBJECTS_TABLE, subjects.withColumn(RUN_ID, F.lit(run_id)), num_subjects),
-        (EVENTS_TABLE, events.withColumn(RUN_ID, F.lit(run_id)), num_events),
+        (name, _sorted(rows, table).withColumn(RUN_ID, F.lit(run_id)), expected)
+        for name, rows, table, expected in written
     ]
+
+
+def _sorted(rows: DataFrame, table: SourceTable) -> DataFrame:
+    """Rows by key inside files, a history in its order, without our own columns."""
+    own = [name for name in (SUBJECT_NUMBER, EVENT_INDEX) if name in rows.columns]
+    order = [quoted(table.key)] if table.key is not None else []
+    order += [EVENT_INDEX] if EVENT_INDEX in own else []
+    return (rows.sortWithinPartitions(*order) if order else rows).drop(*own)

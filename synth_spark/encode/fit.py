@@ -7,20 +7,28 @@ a value that enough subjects share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synth_spark.codebook import Codebook, FieldSpec
-from synth_spark.codecs import category, length, number
+from synth_spark.codecs import category, length, number, place
+from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
-from synth_spark.codecs.units import FLOATS, TIMESTAMPS, choose_unit, precision_sql, to_units
+from synth_spark.codecs.units import (
+    INTEGERS,
+    TIMESTAMPS,
+    choose_unit,
+    precision_sql,
+    to_units,
+)
 from synth_spark.columns import SPLITS, TRAINING, VALIDATION
 from synth_spark.config import Config
 from synth_spark.encode import statistics as st
-from synth_spark.encode.fields import ELAPSED, START, FieldPlan, order_type
+from synth_spark.encode.clock import Clock
+from synth_spark.encode.fields import FieldPlan
 from synth_spark.encode.frames import Frames
 from synth_spark.seeds import keyed_threshold
 from synth_spark.source.read import Source
@@ -39,118 +47,155 @@ class Thresholds:
         return keyed_threshold(self._salt, self._seed, *names)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is fitted: the fields of both tables and the clock, if events have one."""
+
+    subject_fields: Sequence[FieldPlan]
+    event_fields: Sequence[FieldPlan]
+    clock_type: str | None
+    thresholds: Thresholds
+
+    @property
+    def fields(self) -> list[FieldPlan]:
+        """All attribute fields."""
+        return [*self.subject_fields, *self.event_fields]
+
+
 def learnable(frame: DataFrame) -> DataFrame:
     """The rows that fitting may look at."""
     return frame.where(F.col("split").isin(TRAINING, VALIDATION))
 
 
-def fit_units(events: DataFrame, subjects: DataFrame, fields: Sequence[FieldPlan], thresholds: Thresholds) -> Units:
-    """The unit of every number field and of the order column (as a field in column `o`)."""
-    units: Units = {field.column: {} for field in fields}
-    open_ = [field for field in fields if field.source_type in (*FLOATS, *TIMESTAMPS) or field.source_type[:3] == "dec"]
+def fit_units(events: DataFrame, subjects: DataFrame, plan: Plan) -> Units:
+    """The unit of every column of numbers or places, and of the order column `o`."""
+    columns = {
+        name: (field.frame, source_type)
+        for field in plan.fields
+        if field.family in ("number", "place")
+        for name, source_type in zip(field.inputs, field.types, strict=True)
+    }
+    if plan.clock_type is not None:
+        columns["o"] = ("events", plan.clock_type)
+    units: Units = {name: {} for name in columns}
+    open_ = [(name, *columns[name]) for name in columns if columns[name][1] not in (*INTEGERS, "date")]
     if not open_:
         return units
-    columns = [st.Measured(_frame(f.column), precision_sql(f.source_type, f.column), 1) for f in open_]
-    sizes = [st.Measured(_frame(f.column), f"abs(CAST({f.column} AS DOUBLE))", thresholds.of(f.column)) for f in open_]
-    present = [
-        replace(c, value_sql=f"IF({f.column} IS NULL, NULL, {c.value_sql})")
-        for c, f in zip(columns, open_, strict=True)
+    digits = [
+        st.Measured(frame, f"IF({name} IS NULL, NULL, {precision_sql(kind, name)})", 1) for name, frame, kind in open_
     ]
-    shares = st.histograms(st.weighted_values(subjects, events, present, "int"))
-    numeric = [i for i, field in enumerate(open_) if field.source_type not in TIMESTAMPS]
-    spread: dict[int, st.Spread] = {}
-    if numeric:
-        found = st.spreads(st.weighted_values(subjects, events, [sizes[i] for i in numeric], "double"))
-        spread = {numeric[f]: value for f, value in found.items()}
-    for i, field in enumerate(open_):
-        largest = spread[i].kept(sizes[i].threshold)[1] if i in spread else None
-        units[field.column] = choose_unit(field.source_type, shares.get(i, {}), largest or 0.0)
+    shares = st.histograms(st.weighted_values(subjects, events, digits, "int"))
+    largest = _largest(events, subjects, open_, plan.thresholds)
+    for f, (name, _, kind) in enumerate(open_):
+        units[name] = choose_unit(kind, shares.get(f, {}), largest.get(name, 0.0))
     return units
 
 
-def fit_codebook(
-    source: Source,
-    frames: Frames,
-    config: Config,
-    *,
-    subject_fields: Sequence[FieldPlan],
-    event_fields: Sequence[FieldPlan],
-    units: Units,
-    thresholds: Thresholds,
-) -> Codebook:
+def _largest(
+    events: DataFrame, subjects: DataFrame, columns: list[tuple[str, str, str]], thresholds: Thresholds
+) -> dict[str, float]:
+    """Largest absolute value that enough subjects reach, by frame column."""
+    sized = [(name, frame) for name, frame, kind in columns if kind not in TIMESTAMPS]
+    if not sized:
+        return {}
+    sizes = [st.Measured(frame, f"abs(CAST({name} AS DOUBLE))", thresholds.of(name)) for name, frame in sized]
+    spreads = st.spreads(st.weighted_values(subjects, events, sizes, "double"))
+    return {sized[f][0]: spread.kept(sizes[f].threshold)[1] or 0.0 for f, spread in spreads.items()}
+
+
+def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, units: Units) -> Codebook:
     """The codebook of the frames' training and validation subjects."""
     subjects, events = learnable(frames.subjects), learnable(frames.events)
-    kind = order_type(source.events_table)
-    gap_type = "bigint"
-    timed = [
-        FieldPlan(START, kind, "first", "number"),
-        FieldPlan(ELAPSED, gap_type, "d", "number"),
-    ]
-    planned = [*subject_fields, *timed, *event_fields]
-    specs = _fit_numbers(subjects, events, [f for f in planned if f.family == "number"], units, thresholds)
-    specs |= _fit_categories(subjects, events, [f for f in planned if f.family == "category"], config, thresholds)
-    lengths = _fit_length(subjects, thresholds)
+    clock = Clock(plan.clock_type, units["o"]) if plan.clock_type is not None else None
+    specs, timed = _fit_numbers(subjects, events, plan, units, clock)
+    specs |= _fit_categories(subjects, events, [f for f in plan.fields if f.family == "category"], config, plan)
     counts = {
         row["split"]: (row["s"], row["e"])
         for row in frames.subjects.groupBy("split")
         .agg(F.count(F.lit(1)).alias("s"), F.sum("events").alias("e"))
         .collect()
     }
+    time = None
+    if clock is not None:
+        first = clock.first_time(timed[0])
+        end = _fit_end(subjects, first, clock, plan.thresholds.of("end"))
+        time = {"type": clock.type, "unit": clock.unit, "low": first, "end": end}
     return Codebook(
         subjects=source.subjects_table,
         events=source.events_table,
-        static_fields=(*(specs[f.column] for f in subject_fields), specs["first"], lengths),
-        event_fields=(specs["d"], *(specs[f.column] for f in event_fields)),
+        static_fields=(
+            *(specs[f.key] for f in plan.subject_fields),
+            *timed[:1],
+            _fit_length(subjects, plan.thresholds.of("length")),
+        ),
+        event_fields=(*timed[1:], *(specs[f.key] for f in plan.event_fields)),
         num_subjects={split: counts.get(split, (0, 0))[0] for split in SPLITS},
         num_events={split: int(counts.get(split, (0, 0))[1] or 0) for split in SPLITS},
         seed=config.seed,
-        time={"type": kind, "unit": units["o"], "end": _fit_end(subjects, specs["first"], units["o"], thresholds)},
+        time=time,
     )
 
 
 def _fit_numbers(
-    subjects: DataFrame, events: DataFrame, fields: Sequence[FieldPlan], units: Units, thresholds: Thresholds
-) -> dict[str, FieldSpec]:
-    columns = [st.Measured(_frame(f.column), _units_sql(f, units), thresholds.of(f.column, f.name)) for f in fields]
-    missing = st.missing_counts(
-        subjects, events, [replace(c, value_sql=f.column) for c, f in zip(columns, fields, strict=True)]
-    )
-    missing = [0 if field.column == "d" else count for count, field in zip(missing, fields, strict=True)]
+    subjects: DataFrame, events: DataFrame, plan: Plan, units: Units, clock: Clock | None
+) -> tuple[dict[str, FieldSpec], list[FieldSpec]]:
+    """Number and place fields by key; and start and elapsed, if there is a clock."""
+    fields = [field for field in plan.fields if field.family in ("number", "place")]
+    measures = clock.measures if clock else {}
+    columns = [st.Measured(f.frame, _units_sql(f, units), plan.thresholds.of(f.key, f.name)) for f in fields]
+    columns += [st.Measured(frame, text, plan.thresholds.of(name)) for name, (frame, text) in measures.items()]
+    if not columns:
+        return {}, []
+    missing = st.missing_counts(subjects, events, columns)
     values = st.weighted_values(subjects, events, columns, "bigint").persist()
     summaries = st.summarize_numbers(values, columns, [count > 0 for count in missing])
-    specs = []
-    for field, column, summary in zip(fields, columns, summaries, strict=True):
-        clock = _unit_of(field, units)
-        in_time = "micros" in clock
-        if field.column == "d":
-            summary = replace(summary, missing=False)  # the first event's is 0, never missing
-        spec = number.fit(
-            field.name,
-            field.source_type,
-            {} if field.column == "d" else clock,
-            summary,
-            threshold=column.threshold,
-            steps=clock_steps(clock["micros"]) if in_time else DECIMAL_STEPS,
-            levels=2 if in_time else 1,
-            always=(0,) if field.column == "d" else (),
+    specs = [_fit_field(field, units, summaries[i], columns[i].threshold) for i, field in enumerate(fields)]
+    if clock:
+        specs += clock.fit(
+            dict(zip(measures, summaries[len(fields) :], strict=True)),
+            {name: plan.thresholds.of(name) for name in measures},
         )
-        specs.append(spec)
-    clipped = st.clipped_counts(values, [_range(spec) for spec in specs])
+    # of a clock's measures the first two stand for the start and the elapsed field
+    clipped = st.clipped_counts(values, [*map(_range, specs), *([None] * (len(columns) - len(specs)))])
     values.unpersist()
-    return {
-        field.column: replace(
-            spec, protection={"rows_missing": count, "rows_clipped": rows, "subjects_clipped": number_}
+    counted = [
+        replace(
+            spec,
+            protection={
+                "rows_missing": missing[i] if i < len(fields) else 0,
+                "rows_clipped": clipped[i][0],
+                "subjects_clipped": clipped[i][1],
+            },
         )
-        for field, spec, count, (rows, number_) in zip(fields, specs, missing, clipped, strict=True)
-    }
+        for i, spec in enumerate(specs)
+    ]
+    return {field.key: counted[i] for i, field in enumerate(fields)}, counted[len(fields) :]
+
+
+def _fit_field(field: FieldPlan, units: Units, summary: NumberSummary, threshold: int) -> FieldSpec:
+    if field.family == "place":
+        scale = _place_scale(field, units)
+        return place.fit(field.name, field.columns, field.types, summary, scale=scale, threshold=threshold)
+    unit, source_type = units[field.key], field.types[0]
+    in_time = "micros" in unit or source_type == "date"
+    spec = number.fit(
+        field.name,
+        source_type,
+        unit,
+        summary,
+        threshold=threshold,
+        steps=clock_steps(unit["micros"]) if "micros" in unit else DECIMAL_STEPS,
+        levels=2 if in_time else 1,
+    )
+    return replace(spec, columns=field.columns)
 
 
 def _fit_categories(
-    subjects: DataFrame, events: DataFrame, fields: Sequence[FieldPlan], config: Config, thresholds: Thresholds
+    subjects: DataFrame, events: DataFrame, fields: Sequence[FieldPlan], config: Config, plan: Plan
 ) -> dict[str, FieldSpec]:
     if not fields:
         return {}
-    columns = [st.Measured(_frame(f.column), f.column, thresholds.of(f.column, f.name)) for f in fields]
+    columns = [st.Measured(f.frame, f.key, plan.thresholds.of(f.key, f.name)) for f in fields]
     missing = st.missing_counts(subjects, events, columns)
     values = st.weighted_values(subjects, events, columns, "string").persist()
     summaries = st.summarize_categories(values, columns)
@@ -159,7 +204,7 @@ def _fit_categories(
     for field, summary, count in zip(fields, summaries, missing, strict=True):
         spec = category.fit(
             field.name,
-            field.source_type,
+            field.types[0],
             list(summary.kept),
             missing=count > 0 or not (summary.kept or summary.rare_values),
             rare=config.protection.rare,
@@ -171,12 +216,11 @@ def _fit_categories(
             "rows_rare": summary.rare_rows,
             "subjects_rare": summary.rare_subjects,
         }
-        found[field.column] = replace(spec, protection=counts)
+        found[field.key] = replace(spec, columns=field.columns, protection=counts)
     return found
 
 
-def _fit_length(subjects: DataFrame, thresholds: Thresholds) -> FieldSpec:
-    threshold = thresholds.of("length")
+def _fit_length(subjects: DataFrame, threshold: int) -> FieldSpec:
     counts = st.length_counts(subjects)
     longest, seen = None, 0
     for events, number_ in reversed(counts):
@@ -196,37 +240,33 @@ def _fit_length(subjects: DataFrame, thresholds: Thresholds) -> FieldSpec:
     )
 
 
-def _fit_end(subjects: DataFrame, start: FieldSpec, unit: dict[str, Any], thresholds: Thresholds) -> int:
-    """The last order value that decoding may give: inside the k-th latest last event, rounded inward."""
-    threshold = thresholds.of("end")
+def _fit_end(subjects: DataFrame, floor: int, clock: Clock, threshold: int) -> int:
+    """The last time that decoding may give: inside the k-th latest last event, rounded inward."""
     latest = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last")).limit(threshold).collect()
-    known = [*start.params["atoms"], *start.params["highs"]]
-    floor = max(known, default=0)
     if len(latest) < threshold:
         return floor
     last = int(latest[-1]["last"])
-    steps = clock_steps(unit["micros"]) if "micros" in unit else DECIMAL_STEPS
     # many subjects may share the last day; without that, one part in 200 of the time covered is open to rounding
     shared = subjects.where(F.col("last") == last).limit(threshold).count() >= threshold
-    rounded = last if shared else roundest(max(floor, last - max(1, (last - floor) // 200)), max(floor, last), steps)
+    lowest = max(floor, last - max(1, (last - floor) // 200))
+    rounded = last if shared else roundest(lowest, max(floor, last), clock.steps)
     return max(floor, rounded)
 
 
-def _frame(column: str) -> str:
-    return "subjects" if column[0] in "sf" else "events"
-
-
-def _unit_of(field: FieldPlan, units: Units) -> dict[str, Any]:
-    return units["o"] if field.column in ("first", "d") else units[field.column]
-
-
 def _units_sql(field: FieldPlan, units: Units) -> str:
-    if field.column in ("first", "d"):
-        return field.column
-    return to_units(field.source_type, units[field.column], field.column)
+    if field.family == "place":
+        return place.units_sql(field.inputs[0], field.inputs[1], _place_scale(field, units))
+    return to_units(field.types[0], units[field.key], field.key)
+
+
+def _place_scale(field: FieldPlan, units: Units) -> int:
+    return place.choose_scale(field.types, [units[name] for name in field.inputs])
 
 
 def _range(spec: FieldSpec) -> tuple[int, int] | None:
+    """The kept range [low, high) of a number, of a place along its curve, or of the weeks of a calendar."""
     params = spec.params
+    inner = {"place": "cells", "calendar": "weeks"}.get(spec.family)
+    params = params[inner]["params"] if inner else params
     lows, highs = [*params["lows"], *params["atoms"]], [*params["highs"], *(unit + 1 for unit in params["atoms"])]
     return (min(lows), max(highs)) if lows else None

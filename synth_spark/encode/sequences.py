@@ -8,23 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark import tables
 from synth_spark.codebook import Codebook, FieldSpec
-from synth_spark.codecs import CODECS, length
-from synth_spark.codecs.number import encode_units
+from synth_spark.codecs import CODECS, category, length, place
 from synth_spark.columns import EVENT_CODES, NUM_EVENTS, SPLIT, SPLITS, STATIC_CODES, SUBJECT_NUMBER
+from synth_spark.encode.clock import Clock
 from synth_spark.encode.fields import FieldPlan
+from synth_spark.encode.fit import Plan
 from synth_spark.encode.frames import Frames
 from synth_spark.errors import ContractError
+from synth_spark.lookups import join_positions, position_column
 from synth_spark.manifest import DataFile, Manifest
 
 ROWS_PER_FILE = 256  # files are no smaller, as long as this leaves one per split
 FILES_WANTED = 8  # per split, so that some ranks can share them
 MAX_FILES = 200  # per split: every rank reads every footer
 MAX_ROWS = 50_000  # per file, as long as MAX_FILES allows
+MAX_FILE_EVENTS = 4_000_000  # per file on average, likewise
 
 
 @dataclass(frozen=True)
@@ -42,48 +45,45 @@ class FilePlan:
         return [end - start for start, end in zip(borders[:-1], borders[1:], strict=True)]
 
 
-def plan_files(num_subjects: dict[str, int]) -> list[FilePlan]:
+def plan_files(num_subjects: dict[str, int], num_events: dict[str, int]) -> list[FilePlan]:
     """One plan per split that has subjects."""
     plans, first = [], 0
     for split in SPLITS:
         rows = num_subjects[split]
         if rows:
-            files = min(MAX_FILES, max(FILES_WANTED, -(-rows // MAX_ROWS)), max(1, rows // ROWS_PER_FILE))
+            most = max(1, rows // ROWS_PER_FILE, -(-num_events[split] // MAX_FILE_EVENTS))
+            wanted = max(FILES_WANTED, -(-rows // MAX_ROWS), -(-num_events[split] // MAX_FILE_EVENTS))
+            files = min(MAX_FILES, rows, wanted, most)
             plans.append(FilePlan(split, first, rows, files))
         first += rows
     return plans
 
 
-def to_sequences(
-    frames: Frames, codebook: Codebook, *, subject_fields: Sequence[FieldPlan], event_fields: Sequence[FieldPlan]
-) -> DataFrame:
+def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
     """One row per subject: SUBJECT_NUMBER, SPLIT, NUM_EVENTS, STATIC_CODES, EVENT_CODES."""
-    static = [
-        code
-        for field, spec in zip(subject_fields, codebook.static_fields, strict=False)
-        for code in _encode(spec, field.column)
-    ]
-    start, lengths = codebook.static_fields[-2], codebook.length
-    static += [*encode_units(start, "first"), *length.encode(lengths, "events")]
-    event = list(encode_units(codebook.event_fields[0], "coalesce(d, 0L)"))
-    for field, spec in zip(event_fields, codebook.event_fields[1:], strict=True):
-        event += _encode(spec, field.column)
-    kept = F.expr(length.kept_sql(lengths, "events")).cast("int")
-    subjects = frames.subjects.select(
-        "n", "split", kept.alias("kept"), F.array(*(F.expr(code) for code in static)).alias(STATIC_CODES)
-    )
-    steps = frames.events.select(
-        "n", F.struct("i", F.array(*(F.expr(code) for code in event)).alias("c")).alias("step")
-    )
-    histories = steps.groupBy("n").agg(F.sort_array(F.collect_list("step")).alias("steps"))
-    codes = F.expr("flatten(transform(slice(steps, 1, kept), step -> step.c))")
-    empty = F.expr("CAST(array() AS ARRAY<SMALLINT>)")
-    return subjects.join(histories, "n", "left").select(
+    clock = Clock.of(codebook)
+    static, subjects = _encode(frames.subjects, plan.subject_fields, codebook.static_fields)
+    event, events = _encode(frames.events, plan.event_fields, codebook.event_fields[1 if clock else 0 :])
+    if clock and codebook.start and codebook.elapsed:
+        static += clock.encode_start(codebook.start)
+        event = [*clock.encode_elapsed(codebook.elapsed), *event]
+    static += length.encode(codebook.length, "events")
+    kept = F.expr(length.kept_sql(codebook.length, "events")).cast("int")
+    subjects = subjects.select("n", "split", kept.alias("kept"), _codes(static).alias(STATIC_CODES))
+    if event:
+        steps = events.select("n", F.struct("i", _codes(event).alias("c")).alias("step"))
+        histories = steps.groupBy("n").agg(F.sort_array(F.collect_list("step")).alias("steps"))
+        subjects = subjects.join(histories, "n", "left").withColumn(
+            EVENT_CODES, F.expr("flatten(transform(slice(steps, 1, kept), step -> step.c))")
+        )
+    else:
+        subjects = subjects.withColumn(EVENT_CODES, F.lit(None))
+    return subjects.select(
         F.col("n").alias(SUBJECT_NUMBER),
         F.col("split").alias(SPLIT),
         F.col("kept").alias(NUM_EVENTS),
         STATIC_CODES,
-        F.coalesce(codes, empty).alias(EVENT_CODES),
+        F.coalesce(F.col(EVENT_CODES).cast("array<smallint>"), _codes([])).alias(EVENT_CODES),
     )
 
 
@@ -95,7 +95,7 @@ def write_sequences(
     Raises:
         ContractError: the files are not as planned.
     """
-    plans = plan_files(codebook.num_subjects)
+    plans = plan_files(codebook.num_subjects, codebook.num_events)
     number = max(1, sum(plan.files for plan in plans))
     placed = sequences.withColumn("__file", F.expr(_file_sql(plans)))
     keys = _partition_keys(sequences.sparkSession, number)
@@ -137,9 +137,23 @@ def read_manifest(
     return Manifest(path, version, fingerprint, schema, source_digest, tuple(sorted(files, key=lambda file: file.path)))
 
 
-def _encode(spec: FieldSpec, column: str) -> list[str]:
-    codes: list[str] = CODECS[spec.family].encode(spec, column)
-    return codes
+def _encode(rows: DataFrame, fields: Sequence[FieldPlan], specs: Sequence[FieldSpec]) -> tuple[list[str], DataFrame]:
+    """Code expressions of the fields, and the rows with what these need."""
+    planned = list(zip(fields, specs, strict=False))
+    large = {field.key: spec for field, spec in planned if spec.family == "category" and category.is_large(spec)}
+    codes: list[str] = []
+    for field, spec in planned:
+        if field.key in large:
+            codes += category.encode_positions(spec, field.key, position_column(field.key))
+        elif spec.family == "place":
+            codes += place.encode(spec, field.inputs[0], field.inputs[1])
+        else:
+            codes += CODECS[spec.family].encode(spec, field.key)
+    return codes, join_positions(rows, large)
+
+
+def _codes(expressions: Sequence[str]) -> Column:
+    return F.array(*(F.expr(code) for code in expressions)).cast("array<smallint>")
 
 
 def _file_sql(plans: Sequence[FilePlan]) -> str:

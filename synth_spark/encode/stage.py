@@ -10,16 +10,17 @@ from pyspark.sql import DataFrame, SparkSession
 from synth_spark.codebook import Codebook
 from synth_spark.columns import HOLDOUT, SPLITS, TRAINING
 from synth_spark.config import Config
-from synth_spark.encode.fields import FieldPlan, order_type, plan_fields, settings_of
-from synth_spark.encode.fit import Thresholds, fit_codebook, fit_units, learnable
+from synth_spark.encode.fields import plan_tables
+from synth_spark.encode.fit import Plan, Thresholds, fit_codebook, fit_units, learnable
 from synth_spark.encode.frames import Frames, number_events, number_subjects, time_events, with_spans
-from synth_spark.encode.sequences import plan_files, to_sequences, write_sequences
+from synth_spark.encode.sequences import to_sequences, write_sequences
 from synth_spark.errors import SourceError
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.progress import spark_progress
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import split_subjects
+from synth_spark.source.text import check_texts
 from synth_spark.workspace import RunPaths
 
 log = stage_logger("encode")
@@ -28,15 +29,13 @@ Figures = dict[str, int | float | str]
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Work:
     """What will be encoded."""
 
     source: Source
     assignment: DataFrame
     num_subjects: dict[str, int]
-    subject_fields: list[FieldPlan]
-    event_fields: list[FieldPlan]
-    thresholds: Thresholds
+    plan: Plan
 
 
 def run_encode(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes) -> Figures:
@@ -48,45 +47,52 @@ def run_encode(spark: SparkSession, config: Config, paths: RunPaths, *, salt: by
     Raises:
         SourceError: the source cannot be learned from, or is too small.
     """
-    clock = _Clock()
+    laps = _Laps()
     paths.folder.mkdir(parents=True, exist_ok=True)
     with spark_progress(spark, "read, check and split"):
-        plan = _plan(spark, config, salt)
-    clock.lap("read")
+        work = _prepare(spark, config, salt)
+    laps.end("read")
     with spark_progress(spark, "fit the codebook"):
-        frames, codebook = _fit(spark, config, plan)
-    clock.lap("fit")
+        frames, codebook = _fit(spark, config, work)
+    laps.end("fit")
     with spark_progress(spark, "encode and write"):
-        sequences = to_sequences(frames, codebook, subject_fields=plan.subject_fields, event_fields=plan.event_fields)
-        properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(plan.source)}
-        manifest = write_sequences(sequences, str(paths.sequences), codebook, plan.source.digest, properties)
+        sequences = to_sequences(frames, codebook, work.plan)
+        properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(work.source)}
+        manifest = write_sequences(sequences, str(paths.sequences), codebook, work.source.digest, properties)
     frames.release()
-    plan.assignment.unpersist()
+    work.assignment.unpersist()
     codebook.save(paths.codebook)
     manifest.save(paths.manifest)
-    clock.lap("write")
-    return _figures(plan, codebook, manifest) | clock.seconds
+    laps.end("write")
+    return _figures(work, codebook, manifest) | laps.seconds
 
 
-def _plan(spark: SparkSession, config: Config, salt: bytes) -> _Plan:
+def _prepare(spark: SparkSession, config: Config, salt: bytes) -> _Work:
     source = read_source(spark, config)
-    for_subjects, for_events = settings_of(config)
-    subject_fields = plan_fields(source.subjects_table, for_subjects, "s")
-    event_fields = plan_fields(source.events_table, for_events, "e")
-    assignment = split_subjects(source.histories, salt=salt, seed=config.seed, split=config.split).persist()
+    check_texts(source, config)
+    subject_fields, event_fields = plan_tables(config, source.subjects_table, source.events_table)
+    assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
     sizes = {row["split"]: row["count"] for row in assignment.groupBy("split").count().collect()}
     num_subjects = {split: sizes.get(split, 0) for split in SPLITS}
+    events = source.events_table
+    if events is not None and not event_fields and events.order_by is None:
+        raise SourceError(
+            f"source events: nothing to learn beside the key {events.key!r} and the stored order "
+            f"{events.stored_order!r}; bring a column, or a clock as order_by"
+        )
+    clock_type = events.type_of(events.order_by) if events is not None and events.order_by else None
     log.info(
-        "plan: %d events of %d subjects (%s); %d static and %d event fields; %d files",
-        source.counts["events_rows"],
+        "plan: %d events of %d subjects (%s); %d static and %d event columns%s",
+        source.counts.get("events_rows", 0),
         sum(num_subjects.values()),
         ", ".join(f"{number} {split}" for split, number in num_subjects.items()),
-        len(subject_fields) + 2,
-        len(event_fields) + 1,
-        sum(part.files for part in plan_files(num_subjects)),
+        sum(len(field.columns) for field in subject_fields),
+        sum(len(field.columns) for field in event_fields),
+        f" on a clock of type {clock_type}" if clock_type else "",
     )
     _preflight(config, num_subjects)
-    return _Plan(source, assignment, num_subjects, subject_fields, event_fields, Thresholds(salt, config.seed))
+    plan = Plan(subject_fields, event_fields, clock_type, Thresholds(salt, config.seed))
+    return _Work(source, assignment, num_subjects, plan)
 
 
 def _preflight(config: Config, num_subjects: dict[str, int]) -> None:
@@ -106,31 +112,17 @@ def _preflight(config: Config, num_subjects: dict[str, int]) -> None:
         log.warning("no subject fell into the holdout: quality and privacy cannot be judged")
 
 
-def _fit(spark: SparkSession, config: Config, plan: _Plan) -> tuple[Frames, Codebook]:
+def _fit(spark: SparkSession, config: Config, work: _Work) -> tuple[Frames, Codebook]:
     partitions = _partitions(spark)
-    table = plan.source.events_table
+    histories, plan = work.source.histories, work.plan
     raw = number_events(
-        plan.source.histories,
-        plan.assignment,
-        order_by=table.order_by or "",
-        fields=plan.event_fields,
-        partitions=partitions,
+        histories, work.assignment, work.source.events_table, plan.event_fields, partitions=partitions
     ).persist()
-    attributes = number_subjects(plan.source.histories, plan.assignment, fields=plan.subject_fields)
-    order = FieldPlan(table.order_by or "", order_type(table), "o", "number")
-    measured = [f for f in (*plan.subject_fields, order, *plan.event_fields) if f.family == "number"]
-    units = fit_units(learnable(raw), learnable(attributes), measured, plan.thresholds)
-    timed = time_events(raw, order_type=order.source_type, unit=units["o"]).persist()
+    attributes = number_subjects(histories, work.assignment, plan.subject_fields)
+    units = fit_units(learnable(raw), learnable(attributes), plan)
+    timed = time_events(raw, clock_type=plan.clock_type, unit=units.get("o", {})).persist()
     frames = Frames(with_spans(attributes, timed, partitions=partitions).persist(), timed)
-    codebook = fit_codebook(
-        plan.source,
-        frames,
-        config,
-        subject_fields=plan.subject_fields,
-        event_fields=plan.event_fields,
-        units=units,
-        thresholds=plan.thresholds,
-    )
+    codebook = fit_codebook(work.source, frames, config, plan, units)
     raw.unpersist()
     return frames, codebook
 
@@ -146,9 +138,9 @@ def _origin(source: Source) -> str:
     )
 
 
-def _figures(plan: _Plan, codebook: Codebook, manifest: Manifest) -> Figures:
-    figures: Figures = {f"source.{name}": number for name, number in plan.source.counts.items()}
-    figures |= {f"source.{table}_delta_version": number for table, number in plan.source.versions.items()}
+def _figures(work: _Work, codebook: Codebook, manifest: Manifest) -> Figures:
+    figures: Figures = {f"source.{name}": number for name, number in work.source.counts.items()}
+    figures |= {f"source.{table}_delta_version": number for table, number in work.source.versions.items()}
     figures |= {f"subjects.{split}": number for split, number in codebook.num_subjects.items()}
     figures |= {f"events.{split}": number for split, number in codebook.num_events.items()}
     figures |= {
@@ -161,14 +153,14 @@ def _figures(plan: _Plan, codebook: Codebook, manifest: Manifest) -> Figures:
     return figures
 
 
-class _Clock:
+class _Laps:
     """Seconds since the lap before."""
 
     def __init__(self) -> None:
         self.seconds: Figures = {}
         self._last = time.monotonic()
 
-    def lap(self, name: str) -> None:
+    def end(self, name: str) -> None:
         now = time.monotonic()
         self.seconds[f"seconds.{name}"] = round(now - self._last, 2)
         self._last = now

@@ -124,34 +124,33 @@ def _fit(table: DataFrame, levels: int) -> list[FieldSpec]:
     from synth_spark.codecs import category, number
     from synth_spark.encode import statistics as st
     from synth_spark.encode.fields import FieldPlan
-    from synth_spark.encode.fit import Thresholds, fit_units
+    from synth_spark.encode.fit import Plan, Thresholds, fit_units
 
     names = [f"e{i}" for i in range(len(TYPES))]
     plans = [
-        FieldPlan(n, t, n, "number" if units.is_number(t) else "category") for n, t in zip(names, TYPES, strict=True)
+        FieldPlan("number" if units.is_number(t) else "category", (n,), (t,), (n,))
+        for n, t in zip(names, TYPES, strict=True)
     ]
     numbers = [plan for plan in plans if plan.family == "number"]
     categories = [plan for plan in plans if plan.family == "category"]
-    chosen = fit_units(table, table, numbers, Thresholds(b"salt" * 8, 1))
+    chosen = fit_units(table, table, Plan([], plans, None, Thresholds(b"salt" * 8, 1)))
     measured = [
-        st.Measured("events", units.to_units(p.source_type, chosen[p.column], p.column), 5 + i % 4)
+        st.Measured("events", units.to_units(p.types[0], chosen[p.key], p.key), 5 + i % 4)
         for i, p in enumerate(numbers)
     ]
-    missing = st.missing_counts(table, table, [st.Measured("events", p.column, 1) for p in numbers])
+    missing = st.missing_counts(table, table, [st.Measured("events", p.key, 1) for p in numbers])
     summaries = st.summarize_numbers(
         st.weighted_values(table, table, measured, "bigint"), measured, [count > 0 for count in missing]
     )
     specs = [
-        number.fit(
-            p.name, p.source_type, chosen[p.column], s, threshold=m.threshold, steps=DECIMAL_STEPS, levels=levels
-        )
+        number.fit(p.name, p.types[0], chosen[p.key], s, threshold=m.threshold, steps=DECIMAL_STEPS, levels=levels)
         for p, s, m in zip(numbers, summaries, measured, strict=True)
     ]
-    texts = [st.Measured("events", p.column, 5) for p in categories]
+    texts = [st.Measured("events", p.key, 5) for p in categories]
     found = st.summarize_categories(st.weighted_values(table, table, texts, "string"), texts)
     nulls = st.missing_counts(table, table, texts)
     return specs + [
-        category.fit(p.name, p.source_type, list(s.kept), missing=count > 0, rare="sample", rare_marker="_RARE_")
+        category.fit(p.name, p.types[0], list(s.kept), missing=count > 0, rare="sample", rare_marker="_RARE_")
         for p, s, count in zip(categories, found, nulls, strict=True)
     ]
 

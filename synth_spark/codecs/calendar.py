@@ -1,0 +1,151 @@
+"""The clock of dated events: weekday, whole weeks since the day before, time of day or gap. [plain]
+
+An event on a later day than the one before it says its weekday, how many whole weeks lie between, and its time of day;
+an event on the same day says how long after the one before it comes. So no order can break, and what the model learns
+is the rhythm of the calendar itself: weekdays and hours of the date that results, not those that a sum of gaps blurs.
+
+Where a history begins is a week (the start field); its first event says the weekday and the time of day.
+Sub-columns: day; weeks (one or two); and, if there are times of day, moment (one or two): a time or a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from synth_spark.codebook import FieldSpec
+from synth_spark.codecs import number, sql
+from synth_spark.codecs.number import NumberSummary
+from synth_spark.codecs.rounding import DECIMAL_STEPS
+from synth_spark.codecs.units import DAY_MICROS
+
+SAME_DAY = 7  # code of the day sub-column, after the weekdays 0 (Monday) to 6
+_MONDAY = 3  # the epoch was a Thursday
+
+
+@dataclass(frozen=True)
+class Parts:
+    """SQL of an event's parts; weeks is null for the first event and on the same day, time or gap is null."""
+
+    day: str
+    weeks: str
+    time: str
+    gap: str
+
+
+def is_calendar(source_type: str) -> bool:
+    """Whether a clock of this type has days."""
+    return source_type in ("date", "timestamp", "timestamp_ntz")
+
+
+def units_per_day(unit: dict[str, int]) -> int:
+    """Units of a clock per day: {} are whole days."""
+    return DAY_MICROS // unit["micros"] if "micros" in unit else 1
+
+
+def date_sql(clock: str, per_day: int) -> str:
+    """BIGINT expression: days since the epoch of a time in units, rounded down."""
+    return clock if per_day == 1 else f"(({clock}) - pmod({clock}, {per_day}L)) div {per_day}L"
+
+
+def week_sql(clock: str, per_day: int) -> str:
+    """BIGINT expression: weeks since the epoch's, Monday first."""
+    return date_sql(f"({date_sql(clock, per_day)} + {_MONDAY}L)", 7)
+
+
+def monday(week: int) -> int:
+    """Days since the epoch of a week's Monday."""
+    return 7 * week - _MONDAY
+
+
+def parts_of(clock: str, before: str, per_day: int) -> Parts:
+    """The parts of an event from its time and that of the event before it, in units (null for the first)."""
+    date, earlier = date_sql(clock, per_day), date_sql(before, per_day)
+    new = f"({before} IS NULL OR {date} > {earlier})"
+    return Parts(
+        day=f"IF({new}, pmod({date} + {_MONDAY}L, 7L), {SAME_DAY}L)",
+        weeks=f"IF({date} > {earlier}, ({date} - {earlier} - 1L) div 7L, NULL)",
+        time=f"IF({new}, pmod({clock}, {per_day}L), NULL)",
+        gap=f"IF({new}, NULL, {clock} - {before})",
+    )
+
+
+def fit(
+    name: str,
+    source_type: str,
+    per_day: int,
+    *,
+    weeks: NumberSummary,
+    times: NumberSummary,
+    gaps: NumberSummary,
+    threshold: int,
+    steps: tuple[int, ...],
+) -> FieldSpec:
+    """The field's specification; `steps` are the round times of the unit."""
+
+    def fitted(summary: NumberSummary, round_steps: tuple[int, ...], always: tuple[int, ...] = ()) -> FieldSpec:
+        return number.fit("", "bigint", {}, summary, threshold=threshold, steps=round_steps, levels=2, always=always)
+
+    found = {"weeks": fitted(weeks, DECIMAL_STEPS)}
+    cardinalities = [SAME_DAY + 1, *found["weeks"].cardinalities]
+    if per_day > 1:
+        found |= {"times": fitted(times, steps), "gaps": fitted(gaps, steps, always=(0,))}
+        of_times, of_gaps = found["times"].cardinalities, found["gaps"].cardinalities
+        slices = max([*of_times[1:], *of_gaps[1:], 1])
+        cardinalities += [of_times[0] + of_gaps[0], *([slices] if slices > 1 else [])]
+    params: dict[str, Any] = {"per_day": per_day}
+    params |= {part: {"cardinalities": list(s.cardinalities), "params": s.params} for part, s in found.items()}
+    return FieldSpec(name, "calendar", source_type, tuple(cardinalities), params)
+
+
+def encode(spec: FieldSpec, parts: Parts) -> list[str]:
+    """One SMALLINT expression per sub-column."""
+    codes = [f"CAST({parts.day} AS SMALLINT)", *number.encode_units(_part(spec, "weeks"), parts.weeks)]
+    if spec.params["per_day"] == 1:
+        return codes
+    times, gaps = _part(spec, "times"), _part(spec, "gaps")
+    of_time, of_gap = number.encode_units(times, parts.time), number.encode_units(gaps, parts.gap)
+    same = f"{parts.day} = {SAME_DAY}"
+    codes.append(f"CAST(IF({same}, {of_gap[0]} + {times.cardinalities[0]}, {of_time[0]}) AS SMALLINT)")
+    if _num_moments(spec) == 2:
+        none = "CAST(0 AS SMALLINT)"
+        codes.append(f"IF({same}, {of_gap[1] if of_gap[1:] else none}, {of_time[1] if of_time[1:] else none})")
+    return codes
+
+
+def decode_weeks(spec: FieldSpec, codes: list[str], draw_sql: Callable[[int], str]) -> str:
+    """BIGINT expression: whole weeks since the event before; only for events on a new day."""
+    part = _part(spec, "weeks")
+    units = number.decode_units(part, codes[1 : 1 + len(part.cardinalities)], draw_sql)
+    return f"greatest(coalesce({units}, 0L), 0L)"  # no week drawn with a new day: the coming weekday
+
+
+def decode_moment(spec: FieldSpec, codes: list[str], same_sql: str, draw_sql: Callable[[int], str]) -> str:
+    """BIGINT expression in units: time of day, or, where `same_sql` holds, the gap.
+
+    A code that the model chose and that does not belong to the kind of event is moved to one that does.
+    """
+    if spec.params["per_day"] == 1:
+        return "0L"
+    times, gaps = _part(spec, "times"), _part(spec, "gaps")
+    code, *slices = codes[len(codes) - _num_moments(spec) :]
+    first, count = times.cardinalities[0], gaps.cardinalities[0]
+
+    def units(part: FieldSpec, own: str) -> str:
+        slice_ = slices if len(part.cardinalities) == 2 else []
+        return number.decode_units(part, [own, *slice_], draw_sql)
+
+    gap = sql.bind("own", f"CAST(pmod({code} - {first}, {count}) AS INT)", units(gaps, "own"))
+    time = sql.bind("own", f"CAST(pmod({code}, {first}) AS INT)", units(times, "own"))
+    last = spec.params["per_day"] - 1
+    return f"IF({same_sql}, greatest({gap}, 0L), least(greatest({time}, 0L), {last}L))"
+
+
+def _part(spec: FieldSpec, name: str) -> FieldSpec:
+    held = spec.params[name]
+    return FieldSpec(name, "number", "bigint", tuple(held["cardinalities"]), held["params"])
+
+
+def _num_moments(spec: FieldSpec) -> int:
+    return len(spec.cardinalities) - 1 - len(spec.params["weeks"]["cardinalities"])

@@ -1,0 +1,91 @@
+"""The clock of histories while encoding: what is measured of it, and the start and elapsed fields. [plain]"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from synth_spark.codebook import Codebook, FieldSpec
+from synth_spark.codecs import calendar, number
+from synth_spark.codecs.number import NumberSummary
+from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
+
+START, ELAPSED = "start", "elapsed"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The order column's type and unit, and all that follows from them."""
+
+    type: str
+    unit: dict[str, Any]
+
+    @classmethod
+    def of(cls, codebook: Codebook) -> Clock | None:
+        """The clock of a codebook; None where events have none."""
+        return cls(codebook.time["type"], codebook.time["unit"]) if codebook.time is not None else None
+
+    @property
+    def is_calendar(self) -> bool:
+        """Whether it has days; an integer clock only counts."""
+        return calendar.is_calendar(self.type)
+
+    @property
+    def per_day(self) -> int:
+        """Units per day of a calendar."""
+        return calendar.units_per_day(self.unit)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Round numbers of the unit."""
+        return clock_steps(self.unit["micros"]) if "micros" in self.unit else DECIMAL_STEPS
+
+    @property
+    def measures(self) -> dict[str, tuple[str, str]]:
+        """What is fitted: name -> (frame, BIGINT expression); null where it does not apply."""
+        if not self.is_calendar:
+            return {"start": ("subjects", "first"), "elapsed": ("events", "u - b")}
+        parts = calendar.parts_of("u", "b", self.per_day)
+        found = {"start": ("subjects", calendar.week_sql("first", self.per_day)), "weeks": ("events", parts.weeks)}
+        if self.per_day > 1:
+            found |= {"times": ("events", parts.time), "gaps": ("events", parts.gap)}
+        return found
+
+    def fit(self, summaries: dict[str, NumberSummary], thresholds: dict[str, int]) -> tuple[FieldSpec, FieldSpec]:
+        """The start and the elapsed field, from a summary of each measure."""
+        steps = DECIMAL_STEPS if self.is_calendar else self.steps
+        start = number.fit(
+            START, "bigint", {}, summaries["start"], threshold=thresholds["start"], steps=steps, levels=2
+        )
+        if not self.is_calendar:
+            gaps = replace(summaries["elapsed"], missing=False)  # the first event's is 0, never missing
+            threshold = thresholds["elapsed"]
+            fitted = number.fit(ELAPSED, "bigint", {}, gaps, threshold=threshold, steps=steps, levels=2, always=(0,))
+            return start, fitted
+        nothing = NumberSummary(False, None, None, (), ())
+        elapsed = calendar.fit(
+            ELAPSED,
+            self.type,
+            self.per_day,
+            weeks=replace(summaries["weeks"], missing=True),  # of the first event, and of those on the same day
+            times=replace(summaries.get("times", nothing), missing=False),
+            gaps=replace(summaries.get("gaps", nothing), missing=False),
+            threshold=thresholds["weeks"],
+            steps=self.steps,
+        )
+        return start, elapsed
+
+    def first_time(self, start: FieldSpec) -> int:
+        """The earliest time, in units, that the start field can decode to."""
+        low = min([*start.params["atoms"], *start.params["lows"]], default=0)
+        return calendar.monday(low) * self.per_day if self.is_calendar else low
+
+    def encode_start(self, start: FieldSpec) -> list[str]:
+        """Codes of the subjects frame."""
+        return number.encode_units(start, self.measures["start"][1])
+
+    def encode_elapsed(self, elapsed: FieldSpec) -> list[str]:
+        """Codes of the events frame."""
+        if self.is_calendar:
+            return calendar.encode(elapsed, calendar.parts_of("u", "b", self.per_day))
+        return number.encode_units(elapsed, "coalesce(u - b, 0L)")

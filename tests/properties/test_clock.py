@@ -1,0 +1,211 @@
+"""The clock through Spark: histories of times to codes and back, and codes that nobody's history had."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as some
+
+from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
+from synth_spark.codecs import length
+from synth_spark.encode.clock import Clock
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+DAY = 86_400_000_000
+KINDS: list[tuple[str, dict[str, int]]] = [
+    ("date", {}),
+    ("timestamp", {"micros": 1_000_000}),
+    ("timestamp", {"micros": 1}),
+    ("timestamp_ntz", {"micros": 3_600_000_000}),
+    ("timestamp", {"micros": DAY}),
+    ("bigint", {}),
+]
+THRESHOLDS = dict.fromkeys(("start", "elapsed", "weeks", "times", "gaps"), 5)
+
+
+@pytest.fixture
+def small(spark: SparkSession) -> Iterator[SparkSession]:
+    """Few partitions and no compilation: the expressions are many, the rows are few."""
+    changed = {
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    for key, value in changed.items():
+        spark.conf.set(key, value)
+    yield spark
+    for key in changed:
+        spark.conf.unset(key)
+
+
+def _histories(seed: int, subjects: int, per_day: int, spread: int) -> list[list[int]]:
+    """Ascending times in units: ties, same-day gaps, gaps of days and of years, also before the epoch."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(subjects):
+        now = rng.randrange(-spread, spread) * per_day + rng.randrange(per_day)
+        times = []
+        for _ in range(rng.choice([0, 1, 2, 7])):
+            times.append(now)
+            now += rng.choice([0, 1, rng.randrange(per_day), rng.randrange(1, 9) * per_day, rng.randrange(spread)])
+        found.append(times)
+    return found
+
+
+def _frames(spark: SparkSession, histories: list[list[int]]) -> tuple[DataFrame, DataFrame]:
+    events = [(n, i, u, None if i == 0 else h[i - 1]) for n, h in enumerate(histories) for i, u in enumerate(h)]
+    subjects = [(n, h[0] if h else None, h[-1] if h else None, len(h)) for n, h in enumerate(histories)]
+    return (
+        spark.createDataFrame(subjects, "n bigint, first bigint, last bigint, events int").coalesce(2).persist(),
+        spark.createDataFrame(events, "n bigint, i int, u bigint, b bigint").coalesce(2).persist(),
+    )
+
+
+def _fitted(subjects: DataFrame, events: DataFrame, clock: Clock, last: int) -> Codebook:
+    from synth_spark.encode import statistics as st
+
+    columns = [st.Measured(frame, text, THRESHOLDS[name]) for name, (frame, text) in clock.measures.items()]
+    missing = [count > 0 for count in st.missing_counts(subjects, events, columns)]
+    found = st.summarize_numbers(st.weighted_values(subjects, events, columns, "bigint"), columns, missing)
+    start, elapsed = clock.fit(dict(zip(clock.measures, found, strict=True)), THRESHOLDS)
+    column = SourceColumn("at", clock.type)
+    time = {"type": clock.type, "unit": clock.unit, "low": clock.first_time(start), "end": last}
+    lengths = length.fit([(7, 99)], 7, threshold=5)
+    return Codebook(None, SourceTable((column,), "k", "at"), (start, lengths), (elapsed,), {}, {}, seed=1, time=time)
+
+
+def _draw(i: int) -> str:
+    return f"(xxhash64(n, __step, {i}) & 9223372036854775807L)"
+
+
+def _decoded(coded: DataFrame, codebook: Codebook) -> list[Any]:
+    """(n, step, time, u as it was)."""
+    from synth_spark.decode.clock import start_sql, with_time
+
+    start, elapsed = codebook.start, codebook.elapsed
+    assert start is not None and elapsed is not None
+    first = start_sql(start, [f"s{i}" for i in range(len(start.cardinalities))], lambda i: f"(xxhash64(n, {i}) & 255L)")
+    rows = coded.selectExpr("*", "n AS __key", f"{first} AS __first")
+    timed = with_time(rows, codebook, [f"c{i}" for i in range(len(elapsed.cardinalities))], _draw)
+    return timed.select("n", "__step", "__time", "u").orderBy("n", "__step").collect()
+
+
+def _coded(subjects: DataFrame, events: DataFrame, clock: Clock, codebook: Codebook) -> DataFrame:
+    start, elapsed = codebook.start, codebook.elapsed
+    assert start is not None and elapsed is not None
+    of_start = subjects.selectExpr("n", *(f"{c} AS s{i}" for i, c in enumerate(clock.encode_start(start))))
+    codes = [f"{c} AS c{i}" for i, c in enumerate(clock.encode_elapsed(elapsed))]
+    return events.selectExpr("n", "u", "i AS __step", *codes).join(of_start, "n")
+
+
+def _is_exact(spec: FieldSpec) -> bool:
+    """Whether every bin is a single unit."""
+    params = spec.params
+    held = [params[part]["params"] for part in ("weeks", "times", "gaps") if part in params] or [params]
+    return all(high - low == 1 for part in held for low, high in zip(part["lows"], part["highs"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "subjects", "spread"),
+    [("date", {}, 3, 40), *((*clock, 400, 30) for clock in KINDS), *((*clock, 300, 9000) for clock in KINDS[:2])],
+)
+@settings(
+    max_examples=1,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=some.integers(0, 10**6))
+def test_times_come_back_in_order_and_inside(
+    small: SparkSession, kind: str, unit: dict[str, int], subjects: int, spread: int, seed: int
+) -> None:
+    clock = Clock(kind, unit)
+    per_day = clock.per_day if clock.is_calendar else 1
+    histories = _histories(seed, subjects, per_day, spread)
+    last = max((h[-1] for h in histories if h), default=0)
+    subject_rows, event_rows = _frames(small, histories)
+    codebook = _fitted(subject_rows, event_rows, clock, last)
+    start, elapsed = codebook.start, codebook.elapsed
+    assert start is not None and elapsed is not None
+    assert all(1 <= c <= 256 for c in (*start.cardinalities, *elapsed.cardinalities))
+    rows = _decoded(_coded(subject_rows, event_rows, clock, codebook), codebook)
+    assert len(rows) == sum(len(h) for h in histories)
+    _check_order(rows, last)
+    for row in rows:
+        if clock.is_calendar and row["__step"] == 0 and row["__time"] != last:
+            assert (row["__time"] // per_day + 3) % 7 == (row["u"] // per_day + 3) % 7, "the weekday of the first event"
+    kept = {row["n"] for row in rows if row["__time"] == last}
+    if _is_exact(elapsed) and _is_exact(start) and not any(_clipped(histories, clock, codebook)):
+        assert all(row["__time"] == row["u"] for row in rows if row["n"] not in kept)
+    for frame in (subject_rows, event_rows):
+        frame.unpersist()
+
+
+@pytest.mark.parametrize(("kind", "unit"), KINDS)
+def test_codes_that_no_history_had_still_give_times_in_order(
+    small: SparkSession, kind: str, unit: dict[str, int]
+) -> None:
+    clock = Clock(kind, unit)
+    histories = _histories(7, 200, clock.per_day if clock.is_calendar else 1, 300)
+    last = max(h[-1] for h in histories if h)
+    subjects, events = _frames(small, histories)
+    codebook = _fitted(subjects, events, clock, last)
+    start, elapsed = codebook.start, codebook.elapsed
+    assert start is not None and elapsed is not None
+    made = [
+        (n, 0, step, *_codes(n * 10 + step, elapsed.cardinalities), *_codes(-n, start.cardinalities))
+        for n in range(300)
+        for step in range(n % 9)
+    ]
+    names = [f"c{i} smallint" for i in range(len(elapsed.cardinalities))]
+    names += [f"s{i} smallint" for i in range(len(start.cardinalities))]
+    columns = ", ".join(["n bigint", "u bigint", "__step int", *names])
+    rows = _decoded(small.createDataFrame(made, columns), codebook)
+    assert len(rows) == len(made)
+    _check_order(rows, last)
+    assert len({row["__time"] for row in rows}) > 20, "codes say something"
+
+
+def _codes(seed: int, cardinalities: tuple[int, ...]) -> tuple[int, ...]:
+    rng = random.Random(seed)
+    return tuple(rng.randrange(k) for k in cardinalities)
+
+
+def _check_order(rows: list[Any], last: int) -> None:
+    before: dict[int, int] = {}
+    for row in rows:
+        assert row["__time"] is not None and row["__time"] <= last
+        assert row["__step"] == 0 or row["__time"] >= before[row["n"]]
+        before[row["n"]] = row["__time"]
+
+
+def _clipped(histories: list[list[int]], clock: Clock, codebook: Codebook) -> Iterator[bool]:
+    """Per history, whether something of it lies outside what is kept."""
+    start, elapsed = codebook.start, codebook.elapsed
+    assert start is not None and elapsed is not None
+
+    def outside(value: int, params: dict[str, Any]) -> bool:
+        ranges = [*zip(params["lows"], params["highs"], strict=True), *((a, a + 1) for a in params["atoms"])]
+        return not any(low <= value < high for low, high in ranges)
+
+    for history in histories:
+        for before, now in zip([None, *history], history, strict=False):
+            if before is None:
+                begin = (now // clock.per_day + 3) // 7 if clock.is_calendar else now
+                yield outside(begin, start.params)
+            if not clock.is_calendar:
+                yield before is not None and outside(now - before, elapsed.params)
+                continue
+            date, earlier = now // clock.per_day, None if before is None else before // clock.per_day
+            if earlier is not None and date > earlier:
+                yield outside((date - earlier - 1) // 7, elapsed.params["weeks"]["params"])
+            if clock.per_day > 1:
+                part = "gaps" if earlier == date else "times"
+                value = now - before if before is not None and earlier == date else now % clock.per_day
+                yield outside(value, elapsed.params[part]["params"])
