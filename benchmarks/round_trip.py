@@ -21,7 +21,7 @@ from synth_spark.codebook import Codebook
 from synth_spark.columns import SPLIT, SUBJECT_KEY, SUBJECT_NUMBER, TRAINING, VALIDATION
 from synth_spark.config import Config, load_config
 from synth_spark.decode.events import to_tables
-from synth_spark.histories import Histories
+from synth_spark.histories import Histories, quoted
 from synth_spark.manifest import Manifest
 from synth_spark.pipeline.runs import newest_run
 from synth_spark.qa.compare import accuracy_figures
@@ -62,29 +62,32 @@ def measure(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes
     codebook = Codebook.load(paths.codebook)
     source = read_source(spark, config)
     check_source(source, Manifest.load(paths.manifest))
-    assignment = split_subjects(source.histories, salt=salt, seed=config.seed, split=config.split).persist()
+    assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
     training = persisted(of_split(source.histories, assignment, LEARNED))
     sequences = tables.read_table(spark, paths.sequences, fingerprint=codebook.fingerprint)
-    decoded = persisted(decoded_histories(sequences, assignment, codebook, seed=config.seed))
+    decoded = persisted(decoded_histories(sequences, assignment, codebook, like=training, seed=config.seed))
     sets = (training, nobody(training), decoded)
     layout = layout_of(training)
     pairs = pairs_of_sets(sets, layout, seed=config.qa.seed).persist()
     return measure_quality(sets, pairs, layout, seed=config.qa.seed)
 
 
-def decoded_histories(sequences: DataFrame, assignment: DataFrame, codebook: Codebook, *, seed: int) -> Histories:
-    """Training and validation subjects as the codecs give them back, under their own keys."""
+def decoded_histories(
+    sequences: DataFrame, assignment: DataFrame, codebook: Codebook, *, like: Histories, seed: int
+) -> Histories:
+    """Training and validation subjects as the codecs give them back, under their own keys, with the columns of `like`.
+
+    Events keep the order of their codes: ties are not broken anew.
+    """
     decoded = to_tables(sequences.where(F.col(SPLIT).isin(*LEARNED)), codebook, seed=seed)
     keys = assignment.select(SUBJECT_KEY, SUBJECT_NUMBER)
-    return Histories(
-        subjects=with_own_keys(decoded.subjects, keys, (codebook.subjects or codebook.events).key),
-        events=with_own_keys(decoded.events, keys, codebook.events.key),
-    )
+    events = like.events if decoded.events is None else with_own_keys(decoded.events, keys, like.events)
+    return Histories(with_own_keys(decoded.subjects, keys, like.subjects), events)
 
 
-def with_own_keys(rows: DataFrame, keys: DataFrame, synthetic_key: str) -> DataFrame:
-    """SUBJECT_KEY and the rows' columns, without number and synthetic key."""
-    return rows.drop(synthetic_key).join(keys, SUBJECT_NUMBER).drop(SUBJECT_NUMBER)
+def with_own_keys(rows: DataFrame, keys: DataFrame, like: DataFrame) -> DataFrame:
+    """The columns of `like`, among them the real key and not the synthetic one."""
+    return rows.join(keys, SUBJECT_NUMBER).select(*(F.col(quoted(name)) for name in like.columns))
 
 
 def nobody(histories: Histories) -> Histories:
