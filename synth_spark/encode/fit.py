@@ -142,7 +142,10 @@ def _fit_numbers(
     """Number and place fields by key; and start and elapsed, if there is a clock."""
     fields = [field for field in plan.fields if field.family in ("number", "place")]
     measures = clock.measures if clock else {}
-    columns = [st.Measured(f.frame, _units_sql(f, units), plan.thresholds.of(f.key, f.name)) for f in fields]
+    columns = [
+        st.Measured(f.frame, _units_sql(f, units), plan.thresholds.of(f.key, f.name), clustered=f.family == "place")
+        for f in fields
+    ]
     columns += [st.Measured(frame, text, plan.thresholds.of(name)) for name, (frame, text) in measures.items()]
     if not columns:
         return {}, []
