@@ -3,7 +3,7 @@
     python benchmarks/large_categories.py [--subjects 1000000] [--repeats 3]
 
 A million subjects with one event each, ten subjects to a value (and ten thousand to a value for comparison), without
-holdout. Each encode runs in this process, the small and the large column in turn; seconds are medians, without the first
+holdout. Each encode runs in this process, the small and the large column in turn; seconds are medians without the first
 pair, which warms the Java machine up.
 """
 
