@@ -49,8 +49,8 @@ class SourceTable:
 class FieldSpec:
     """One field: a source column, two of them (a place), or a derived one (start, elapsed, length).
 
-    `columns` names the source columns that it decodes to; a derived field has none. `params` belongs to the family's codec, which alone reads it. `protection` counts what was done to the
-    field, in subjects and rows.
+    `columns` names the source columns that it decodes to; a derived field has none. `params` belongs to the family's
+    codec, which alone reads it. `protection` counts what was done to the field, in subjects and rows.
     """
 
     name: str

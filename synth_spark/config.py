@@ -72,7 +72,8 @@ class EventSource(TableSource):
 
     key: str = Field(description="column that identifies the subject")
     order_by: str | None = Field(
-        None, description="column that orders a subject's events and is learned as its clock: timestamp, date or integer"
+        None,
+        description="column that orders a subject's events and is learned as its clock: timestamp, date or integer",
     )
     stored_order: str | None = Field(
         None,

@@ -24,8 +24,8 @@ Generated from the schema in synth_spark/config.py: python -m synth_spark.config
 Keys without a default are marked "required"; a key that is not listed here is an error.
 """
 # a text that names the value which a required key has in this file, so that the file itself is a valid config
-_EXAMPLES = {"name": "my-data", "key": "customer_id", "order_by": "date"}
-_LOCATION = {"path": "data/events"}  # one of path and table must be given
+_EXAMPLES = {"name": "my-data", "key": "customer_id"}
+_CHOSEN = {"path": "data/events", "order_by": "date"}  # of keys that exclude one another, the usual one
 
 
 def config_reference() -> str:
@@ -103,7 +103,7 @@ def _inner_section(field: FieldInfo) -> type[Section] | None:
 def _value(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return _EXAMPLES[name]
-    return _LOCATION.get(name) or _text(field.default)
+    return _CHOSEN.get(name) or _text(field.default)
 
 
 def _text(value: Any) -> str:

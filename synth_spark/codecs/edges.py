@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from synth_spark.codecs.rounding import roundest
@@ -16,6 +17,8 @@ SUBJECTS_PER_BIN = 32  # on average
 MIN_SUBJECTS = 20  # below this the rest of a column is not resolved at all
 SIGNIFICANT_DIGITS = 4
 LINEAR_CELLS = 100_000
+EMPTY_SHARE = 8  # a stretch without values that is longer than one part in so many of its bin belongs to none
+MAX_CODES = 240  # of atoms and bins together, when bins are parted at such stretches
 
 Cells = Sequence[tuple[int, int]]
 
@@ -39,6 +42,8 @@ def bins(
 ) -> list[tuple[int, int]]:
     """Bins [low, high) for the weight that the atoms leave over; none if too few subjects hold it.
 
+    Long stretches without values lie between bins, not inside: what is decoded lies where values are.
+
     Args:
         cells: (first unit, weight), ascending, all values.
         atoms: unit -> weight, part of the cells' weight.
@@ -61,7 +66,76 @@ def bins(
         edge = roundest(lower, upper, steps, near=near)
         if first < edge < last:
             found.add(edge)
-    return _merge(sorted(found), starts, before, margin)
+    merged = _merge(sorted(found), starts, before, margin)
+    occupied = Occupied(starts, before, linear_width(low, high))
+    return _part_at_gaps(merged, occupied, margin, steps, most=MAX_CODES - len(atoms))
+
+
+@dataclass(frozen=True)
+class Occupied:
+    """The cells that hold values.
+
+    starts: first unit of each; before: weight before each, and of all; linear: greatest width of a cell.
+    """
+
+    starts: list[int]
+    before: list[int]
+    linear: int
+
+    def gaps(self, low: int, high: int) -> list[tuple[int, int]]:
+        """Stretches [from, to) of a bin between two occupied cells, or beside the first or last one, ascending."""
+        inside = self.starts[bisect_left(self.starts, low) : bisect_left(self.starts, high)]
+        ends = [low, *(min(start + self._width(start), high) for start in inside)]
+        return [(end, start) for end, start in zip(ends, [*inside, high], strict=True) if end < start]
+
+    def weight(self, low: int, high: int) -> int:
+        """Weight of the cells that begin in a bin."""
+        return self.before[bisect_left(self.starts, high)] - self.before[bisect_left(self.starts, low)]
+
+    def _width(self, start: int) -> int:
+        """Width of the cell that begins there."""
+        return int(min(10 ** max(0, len(str(abs(start))) - SIGNIFICANT_DIGITS), self.linear))
+
+
+def _part_at_gaps(
+    found: list[tuple[int, int]], occupied: Occupied, margin: int, steps: Sequence[int], *, most: int
+) -> list[tuple[int, int]]:
+    """The bins without their long empty stretches; each part keeps `margin` of weight, and there are at most `most`."""
+    parted: list[tuple[int, int]] = []
+    spare = most - len(found)
+    for low, high in found:
+        begin = low
+        for last, first in _holes(low, high, occupied, steps):
+            if last == low:
+                begin = first
+            elif first == high:
+                parted.append((begin, last))
+                begin = high
+            elif spare > 0 and min(occupied.weight(begin, last), occupied.weight(first, high)) >= margin:
+                parted.append((begin, last))
+                begin, spare = first, spare - 1
+        if begin < high:
+            parted.append((begin, high))
+    return parted
+
+
+def _holes(low: int, high: int, occupied: Occupied, steps: Sequence[int]) -> list[tuple[int, int]]:
+    """Where a bin is long empty: [from, to), ascending.
+
+    Ends inside the bin are round numbers in the empty stretch, no further from the values than an eighth of what the
+    values beside it cover.
+    """
+    gaps = [(gap, end) for gap, end in occupied.gaps(low, high) if (end - gap) * EMPTY_SHARE > high - low]
+    covered = [
+        start - end for end, start in zip([low, *(e for _, e in gaps)], [*(g for g, _ in gaps), high], strict=True)
+    ]
+    holes = []
+    for i, (gap, end) in enumerate(gaps):
+        before, after = (min((end - gap) // 4, max(1, width // 8)) for width in covered[i : i + 2])
+        last = roundest(gap, gap + before, steps, near=gap) if gap > low else low
+        first = roundest(end - after, end, steps, near=end) if end < high else high
+        holes.append((last, first))
+    return holes
 
 
 def without_empty(found: list[tuple[int, int]], atoms: Sequence[int]) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
+from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import category, edges, length, number, sql, units
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
 from synth_spark.decode.keys import check_room, key_bits
@@ -76,6 +77,26 @@ def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(values: list[int]
     widths = [high - low for low, high in bins]
     assert len(spec.cardinalities) == (2 if max(widths, default=1) > 1 else 1)
     assert all(1 <= n <= number.MAX_SLICES for n in spec.params.get("slices", []))
+
+
+def test_bins_end_at_long_empty_stretches() -> None:
+    values = [*range(1000, 1400), *range(90_000, 90_400)]
+    summary = number.NumberSummary(False, 1005, 90_394, (), tuple((value, W) for value in values))
+    spec = number.fit("x", "bigint", {}, summary, threshold=6, steps=DECIMAL_STEPS)
+    assert not any(low < 80_000 and high > 3_000 for low, high in zip(*_bins(spec), strict=True))
+    starts, codes = number.segments(spec)
+    assert codes[bisect_right(starts, 2_000)] == codes[bisect_right(starts, 1_390)], "all else goes to the nearer side"
+
+
+def test_few_subjects_beyond_a_stretch_get_no_bin_of_their_own() -> None:
+    values = [*range(1000, 1400), 90_000, 90_001]
+    summary = number.NumberSummary(False, 1001, 90_000, (), tuple((value, W) for value in values))
+    lows, highs = _bins(number.fit("x", "bigint", {}, summary, threshold=6, steps=DECIMAL_STEPS))
+    assert not any(low > 1_400 for low in lows) and len(lows) == len(highs)
+
+
+def _bins(spec: FieldSpec) -> tuple[list[int], list[int]]:
+    return spec.params["lows"], spec.params["highs"]
 
 
 def test_a_lone_extreme_does_not_move_the_kept_range() -> None:
