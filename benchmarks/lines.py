@@ -36,7 +36,7 @@ FIDELITY = (
     "order_violations",
 )
 SIZES = ("subjects", "events")
-TIMINGS = ("train.seconds_to_best", "train.seconds_to_stop", "fit.seconds", "train.events_per_second", "epochs")
+TIMINGS = ("train.seconds_to_best", "train.seconds_to_stop", "fit.seconds", "epochs")
 SAMPLINGS = 3
 DONE, GATE_SAYS_NO = 0, 20  # exit codes of a line that was walked to its end
 
@@ -107,7 +107,7 @@ def measure(data_set: DataSet, seeds: list[int]) -> tuple[dict[str, float], dict
         samples = [run_sample(lines[0], data_set.sample_subjects) for _ in range(SAMPLINGS)]
         round_trip = run_round_trip(lines[0])
     figures = line_figures(lines)
-    sampled = "sample.events_per_second" if figures["events"] else "sample.subjects_per_second"
+    sampled = f"sample.{counted(lines[0])}_per_second"
     figures[sampled] = statistics.median(samples)
     figures |= {f"round_trip.{family}": accuracy for family, accuracy in round_trip["families"].items()}
     details = {
@@ -127,6 +127,7 @@ def line_figures(lines: list[Line]) -> dict[str, float]:
     figures |= {name: statistics.mean(found[name] for found in qa) for name in FIDELITY if name in qa[0]}
     figures["gate.passed"] = statistics.mean(line.passed for line in lines)
     figures |= {name: statistics.median(found[name] for found in train) for name in TIMINGS}
+    figures[f"train.{counted(lines[0])}_per_second"] = statistics.median(training_speed(line) for line in lines)
     figures["peak_memory_bytes"] = max(line.state["peak_memory_bytes"] for line in lines)
     figures["line.seconds"] = statistics.median(line.seconds for line in lines)
     figures["line.seconds.start_up"] = statistics.median(line.state["start_up_seconds"] for line in lines)
@@ -135,6 +136,19 @@ def line_figures(lines: list[Line]) -> dict[str, float]:
         if seconds:  # nothing is published where no gate passes
             figures[f"{stage}.seconds"] = statistics.median(seconds)
     return figures
+
+
+def counted(line: Line) -> str:
+    """What speeds count: events, or subjects where there are no events."""
+    return "events" if line.figures("encode")["events.training"] else "subjects"
+
+
+def training_speed(line: Line) -> float:
+    """Per second until training stopped."""
+    train = line.figures("train")
+    if counted(line) == "events":
+        return float(train["train.events_per_second"])
+    return float(line.figures("encode")["subjects.training"] * train["epochs"] / train["train.seconds_to_stop"])
 
 
 def seed_details(seed: int, line: Line) -> dict[str, Any]:
@@ -146,6 +160,7 @@ def seed_details(seed: int, line: Line) -> dict[str, Any]:
         "gate_passed": line.passed,
         "qa": {name: qa[name] for name in FIDELITY if name in qa},
         "train": {name: train[name] for name in TIMINGS},
+        f"train.{counted(line)}_per_second": training_speed(line),
     }
 
 

@@ -47,6 +47,7 @@ MEANINGS = {
     "train.seconds_to_stop": "seconds to early stop, without calibration",
     "fit.seconds": "seconds of all fitting, calibration included",
     "train.events_per_second": "events per second in training",
+    "train.subjects_per_second": "subjects per second in training",
     "epochs": "epochs to early stop",
     "peak_memory_bytes": "bytes at the peak, all processes",
     "line.seconds": "seconds of the whole line, start to end",
@@ -67,10 +68,10 @@ Figures = dict[str, float]
 
 def main() -> None:
     """Write the page."""
-    results = sorted((json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")), key=_place)
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
     page = sys.argv[1] if len(sys.argv) > 1 else str(PAGE)
     with open(page, "w", encoding="utf-8") as file:
-        file.write("\n".join([HEAD, overview(results), LEGEND, *map(section, results)]))
+        file.write("\n".join([HEAD, overview(results), LEGEND, *map(section, sorted(results, key=_place))]))
     print(page)
 
 
@@ -79,7 +80,7 @@ def overview(results: list[dict[str, Any]]) -> str:
     head = ["data set", *COLUMNS]
     rows = [
         [f"[{r['benchmark']}](#{r['benchmark']})", *(cell(r["figures"]) for cell in COLUMNS.values())]
-        for r in results
+        for r in sorted(results, key=_place)
         if r["benchmark"] in DATA_SETS
     ]
     return "\n".join([_row(head), _row(["---"] * len(head)), *map(_row, rows), ""])
@@ -137,7 +138,7 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
     "AUC": _beside("auc_event", "auc_event.control"),
     "order violations": _one("order_violations"),
     "fit, s": _one("fit.seconds"),
-    "training, events/s": _one("train.events_per_second"),
+    "training, events/s": _one("train.events_per_second", "train.subjects_per_second"),
     "epochs": _one("epochs"),
     "peak, GiB": _one("peak_memory_bytes", unit=2**30, digits=1),
     "sampling, events/s": _one("sample.events_per_second", "sample.subjects_per_second"),
