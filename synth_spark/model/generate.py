@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth_spark.model.keyed_random import uniforms
-from synth_spark.model.network import CodeEmbedding, ColumnHeads, SequenceModel
+from synth_spark.model.layers import NUM_POSITION_FEATURES, CodeEmbedding, ColumnHeads
+from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceModel
 
-_STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls, bounded memory
+_STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
+_MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory
 
 
 @dataclass(frozen=True)
@@ -44,103 +46,103 @@ class Generator:
     @torch.no_grad()
     def __init__(self, model: SequenceModel) -> None:
         model = model.float().eval()
-        self.model = model
         self.config = model.config
-        self.num_static = len(model.config.static_cardinalities)
-        self.num_event = len(model.config.event_cardinalities)
         self.lows = np.asarray(model.config.length_lows, dtype=np.int64)
         self.highs = np.asarray(model.config.length_highs, dtype=np.int64)
-        self.static_heads = _Heads(model.static_heads)
-        self.event_heads = _Heads(model.event_heads)
-        heads, width = model.event_heads, model.config.width
-        event_width = model.event_embedding.total_width
-        static_width = model.static_embedding.total_width
-        context = heads.context.weight.t()  # (X, E*H)
-        self.from_state, from_previous, from_mean, self.from_static, self.from_position = context.split(
-            [width, event_width, event_width, static_width, context.shape[0] - width - 2 * event_width - static_width]
-        )
-        self.context_bias = heads.context.bias
-        history = dict(model.history.named_parameters())
-        self.recurrent = history["weight_hh_l0"].t().contiguous()
-        self.recurrent_bias = history["bias_ih_l0"] + history["bias_hh_l0"]
-        into_history = history["weight_ih_l0"].t()
-        self.past = torch.cat([into_history, from_previous, from_mean], dim=1)
-        self.past_tables = _row_tables(model.event_embedding, self.past)
-        self.event_within = _row_tables(model.event_embedding, heads.within * heads.mask)
-        self.static_within = _row_tables(model.static_embedding, model.static_heads.within * model.static_heads.mask)
-        self.static_tables = _row_tables(model.static_embedding, self.from_static)
+        self.static_bias = model.static_heads.bias
+        self.static_columns = _Columns(model.static_heads, model.static_embedding)
+        self.events = None if model.events is None else _Events(model.events, model.static_embedding)
+
+    @property
+    def num_event(self) -> int:
+        """E; none where the data is flat."""
+        return len(self.config.event_cardinalities)
 
     @torch.no_grad()
     def sample_chunk(self, first_subject: int, num_subjects: int, seed: int) -> SampledChunk:
         """Codes of subjects first_subject .. first_subject + num_subjects - 1."""
         subjects = np.arange(first_subject, first_subject + num_subjects, dtype=np.int64)
-        draws = uniforms(seed, subjects, np.zeros_like(subjects), self.num_static + 1)
-        static_codes = self._sample_static(torch.from_numpy(draws))
+        draws = uniforms(seed, subjects, np.zeros_like(subjects), len(self.config.static_cardinalities) + 1)
+        first = self.static_bias.expand(num_subjects, -1).clone()
+        static_codes = self.static_columns.draw(first, torch.from_numpy(draws))
         num_events = self._num_events(static_codes[:, -1].numpy(), draws[:, -1])
-        order = np.argsort(-num_events, kind="stable")
-        event_codes = self._sample_events(static_codes[order], num_events[order], subjects[order], seed, order)
+        event_codes = np.empty((int(num_events.sum()), self.num_event), dtype=np.int16)
+        if self.events is not None:
+            self.events.fill(event_codes, static_codes, num_events, subjects, seed)
         return SampledChunk(first_subject, static_codes.numpy().astype(np.int16), num_events, event_codes)
 
     def _num_events(self, length_codes: NDArray[np.int64], draw: NDArray[np.float32]) -> NDArray[np.int64]:
         lows, highs = self.lows[length_codes], self.highs[length_codes]
         return lows + np.minimum((draw * (highs - lows + 1)).astype(np.int64), highs - lows)
 
-    def _sample_static(self, draws: Tensor) -> Tensor:
-        first = self.model.static_heads.context.bias.expand(draws.shape[0], -1).clone()
-        codes = torch.empty(draws.shape[0], self.num_static, dtype=torch.int64)
-        self.static_heads.draw(first, draws, self.static_within, codes)
-        return codes
 
-    def _sample_events(
+class _Events:
+    """An event network made ready for sampling: all that codes add is looked up, only the state is multiplied."""
+
+    def __init__(self, network: EventNetwork, static_embedding: CodeEmbedding) -> None:
+        heads, width, event_width = network.heads, network.history.hidden_size, network.embedding.total_width
+        self.width, self.num_columns = width, heads.num_columns
+        self.position = network.position
+        self.columns = _Columns(heads, network.embedding)
+        self.from_state, from_previous, from_mean, self.from_position = network.from_past.weight.t().split(
+            [width, event_width, event_width, NUM_POSITION_FEATURES]
+        )
+        self.bias = heads.bias
+        self.static_tables = _row_tables(static_embedding, network.from_static.weight.t())
+        self.first_tables = _row_tables(network.embedding, network.from_first.weight.t())
+        history = dict(network.history.named_parameters())
+        self.recurrent = history["weight_hh_l0"].t().contiguous()
+        self.recurrent_bias = history["bias_ih_l0"] + history["bias_hh_l0"]
+        past = torch.cat([history["weight_ih_l0"].t(), from_previous, from_mean], dim=1)
+        self.past_tables = _row_tables(network.embedding, past)
+
+    def fill(
         self,
+        out: NDArray[np.int16],
         static_codes: Tensor,
         num_events: NDArray[np.int64],
         subjects: NDArray[np.int64],
         seed: int,
-        order: NDArray[np.int64],
-    ) -> NDArray[np.int16]:
-        """Rows in subject order; inputs are sorted by falling number of events, so active subjects are a prefix."""
-        num_steps = int(num_events[0]) if len(num_events) else 0
+    ) -> None:
+        """Draw all events of some subjects into their rows of `out`."""
+        # by falling number of events, so that the subjects still active are a prefix
+        order = np.argsort(-num_events, kind="stable")
+        starts = (np.cumsum(num_events) - num_events)[order]
+        num_events, subjects = num_events[order], subjects[order]
         # active[t]: how many subjects still have an event at step t
-        active = np.searchsorted(-num_events, -np.arange(num_steps), side="left")
-        starts = np.empty(len(order), dtype=np.int64)  # first output row of each sorted subject
-        by_subject = np.empty_like(num_events)
-        by_subject[order] = num_events
-        starts[:] = (np.cumsum(by_subject) - by_subject)[order]
-        out = np.empty((int(num_events.sum()), self.num_event), dtype=np.int16)
-        static_part = self.context_bias + _gather(self.static_tables, static_codes)
+        active = np.searchsorted(-num_events, -np.arange(num_events.max(initial=0)), side="left")
+        lasting = self.bias + _gather(self.static_tables, static_codes[order])
         state = _State.start(self, len(order))
         remaining = torch.from_numpy(num_events)
-        for step in range(num_steps):
-            if step % _STEPS_PER_DRAW == 0:
-                draws = self._draws(seed, subjects, active, step, num_steps)
-            count = int(active[step])
+        for step, draws in enumerate(self._draws(seed, subjects, active)):
+            count = len(draws)
             state = state.first(count)
-            codes = self._sample_step(state, static_part[:count], remaining[:count] - step, step, next(draws))
+            if step == FIRST_EVENT_FROM:
+                first_codes = torch.from_numpy(out[starts[:count]].astype(np.int64))
+                lasting = lasting[:count] + _gather(self.first_tables, first_codes)
+            codes = self._step(state, lasting[:count], remaining[:count] - step, step, draws)
             out[starts[:count] + step] = codes.numpy().astype(np.int16)
-        return out
 
-    def _draws(
-        self, seed: int, subjects: NDArray[np.int64], active: NDArray[np.int64], first: int, num_steps: int
-    ) -> Iterator[Tensor]:
-        """Iterator over uniform_NE of the next steps; step numbers in the key start at 1, 0 is the static part."""
-        steps = range(first, min(first + _STEPS_PER_DRAW, num_steps))
-        counts = active[steps.start : steps.stop]
-        rows = np.concatenate([subjects[:count] for count in counts])
-        keys = np.repeat(np.arange(steps.start, steps.stop, dtype=np.int64) + 1, counts)
-        values = torch.from_numpy(uniforms(seed, rows, keys, self.num_event))
-        return iter(values.split(counts.tolist()))
+    def _draws(self, seed: int, subjects: NDArray[np.int64], active: NDArray[np.int64]) -> Iterator[Tensor]:
+        """uniform_NE of every step in turn; step numbers in the key start at 1, 0 is the static part."""
+        step = 0
+        while step < len(active):
+            fitting = max(1, _MAX_DRAWS // (int(active[step]) * self.num_columns))
+            counts = active[step : step + min(_STEPS_PER_DRAW, fitting)]
+            rows = np.concatenate([subjects[:count] for count in counts])
+            keys = np.repeat(np.arange(step, step + len(counts), dtype=np.int64) + 1, counts)
+            yield from torch.from_numpy(uniforms(seed, rows, keys, self.num_columns)).split(counts.tolist())
+            step += len(counts)
 
-    def _sample_step(self, state: _State, static_part: Tensor, remaining: Tensor, step: int, draws: Tensor) -> Tensor:
+    def _step(self, state: _State, lasting: Tensor, remaining: Tensor, step: int, draws: Tensor) -> Tensor:
         state.advance(self)
         index = torch.full_like(remaining, step)
-        first = torch.addmm(static_part, state.hidden, self.from_state)
-        first += self.model.position(index, remaining) @ self.from_position
+        first = torch.addmm(lasting, state.hidden, self.from_state)
+        first += self.position(index, remaining) @ self.from_position
         first += state.previous
         if step:
             first += state.mean_sum / step
-        codes = torch.empty(len(remaining), self.num_event, dtype=torch.int64)
-        self.event_heads.draw(first, draws, self.event_within, codes)
+        codes = self.columns.draw(first, draws)
         state.remember(self, codes)
         return codes
 
@@ -156,10 +158,9 @@ class _State:
     mean_sum: Tensor
 
     @classmethod
-    def start(cls, generator: Generator, num_subjects: int) -> _State:
-        width = generator.config.width
-        heads = generator.num_event * generator.config.hidden
-        sizes = (width, width, 4 * width, heads, heads)
+    def start(cls, events: _Events, num_subjects: int) -> _State:
+        heads = len(events.bias)
+        sizes = (events.width, events.width, 4 * events.width, heads, heads)
         return cls(*(torch.zeros(num_subjects, size) for size in sizes))
 
     def first(self, count: int) -> _State:
@@ -167,42 +168,47 @@ class _State:
             return self
         return _State(*(part[:count] for part in vars(self).values()))
 
-    def advance(self, generator: Generator) -> None:
+    def advance(self, events: _Events) -> None:
         """One step of the recurrence over the previous event (zeros before the first)."""
-        gates = torch.addmm(self.into_history, self.hidden, generator.recurrent)
-        gates += generator.recurrent_bias
+        gates = torch.addmm(self.into_history, self.hidden, events.recurrent)
+        gates += events.recurrent_bias
         enter, forget, candidate, leave = gates.chunk(4, dim=1)
         self.cell = torch.sigmoid(forget) * self.cell + torch.sigmoid(enter) * torch.tanh(candidate)
         self.hidden = torch.sigmoid(leave) * torch.tanh(self.cell)
 
-    def remember(self, generator: Generator, codes: Tensor) -> None:
-        rows = _gather(generator.past_tables, codes)
-        width, heads = 4 * generator.config.width, self.previous.shape[1]
+    def remember(self, events: _Events, codes: Tensor) -> None:
+        rows = _gather(events.past_tables, codes)
+        width, heads = 4 * events.width, self.previous.shape[1]
         self.into_history, self.previous, mean = rows.split([width, heads, heads], dim=1)
         self.mean_sum = self.mean_sum + mean
 
 
-class _Heads:
+class _Columns:
     """Column by column draws from a table's heads."""
 
-    def __init__(self, heads: ColumnHeads) -> None:
+    def __init__(self, heads: ColumnHeads, embedding: CodeEmbedding) -> None:
         self.hidden = heads.hidden
         self.blocks = [weight.contiguous() for weight in heads.block_weight.unbind(0)]
         self.block_biases = list(heads.block_bias.squeeze(1).unbind(0))
         self.outputs = [(output.weight.t().contiguous(), output.bias) for output in heads.output_layers]
+        # what a column's code adds to the columns after it
+        self.within = [
+            table[:, (column + 1) * heads.hidden :].contiguous()
+            for column, table in enumerate(_row_tables(embedding, heads.within * heads.mask))
+        ]
 
-    def draw(self, first: Tensor, draws: Tensor, within: list[Tensor], codes: Tensor) -> None:
-        """Fill codes_NC; first_N(C*H) holds the context's part and is consumed."""
-        num_columns = len(self.blocks)
-        for column in range(num_columns):
-            start = column * self.hidden
-            hidden = torch.relu(first[:, start : start + self.hidden])
+    def draw(self, first: Tensor, draws: Tensor) -> Tensor:
+        """codes_NC; first_N(C*H) holds the context's part and is consumed."""
+        codes = torch.empty(len(first), len(self.blocks), dtype=torch.int64)
+        for column, (weight, bias) in enumerate(self.outputs):
+            here, after = first[:, : self.hidden], first[:, self.hidden :]
+            hidden = torch.relu(here)
             hidden = hidden + torch.relu(torch.addmm(self.block_biases[column], hidden, self.blocks[column]))
-            weight, bias = self.outputs[column]
             drawn = inverse_cdf(torch.addmm(bias, hidden, weight), draws[:, column])
             codes[:, column] = drawn
-            if column + 1 < num_columns:
-                first[:, start + self.hidden :] += within[column][:, start + self.hidden :].index_select(0, drawn)
+            after += self.within[column].index_select(0, drawn)
+            first = after
+        return codes
 
 
 def inverse_cdf(logits: Tensor, draws: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from synth_spark.columns import NUM_EVENTS, SUBJECT_NUMBER, TRAINING, VALIDATION
 from synth_spark.config import Config
 from synth_spark.errors import ContractError
 from synth_spark.logs import stage_logger
+from synth_spark.model.chunks import chunk_subjects_for
 from synth_spark.model.facts import read_facts
 from synth_spark.progress import spark_progress
 from synth_spark.sample.plan import SamplePlan
@@ -67,12 +68,19 @@ def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects
 
 
 def plan_sample(config: Config, codebook: Codebook, subjects: int | None) -> SamplePlan:
-    """How many subjects, in which chunks, from which seed."""
+    """How many subjects, in which chunks, from which seed; both numbers come from the codebook where none is set."""
+    known_subjects, known_events = (
+        counts[TRAINING] + counts[VALIDATION] for counts in (codebook.num_subjects, codebook.num_events)
+    )
     if subjects is None:
         subjects = config.sample.subjects
     if subjects is None:
-        subjects = codebook.num_subjects[TRAINING] + codebook.num_subjects[VALIDATION]
-    return SamplePlan(subjects, config.sample.chunk_subjects, derive(config.seed, "sample"))
+        subjects = known_subjects
+    event_codes = known_events / max(known_subjects, 1) * len(codebook.event_cardinalities)
+    chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(
+        len(codebook.static_cardinalities) + event_codes
+    )
+    return SamplePlan(subjects, chunk_subjects, derive(config.seed, "sample"))
 
 
 def _weights_digest(model_folder: Path, fingerprint: str) -> str:

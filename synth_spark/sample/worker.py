@@ -52,7 +52,7 @@ def sample_rows(generator: Generator, plan: SamplePlan, chunk: int) -> list[pa.R
     offsets = sampled.events_offset
     batches, start = [], 0
     while start < wanted:
-        room = offsets[start] + _MAX_CODES // generator.num_event
+        room = offsets[start] + _MAX_CODES // max(1, generator.num_event)
         stop = max(start + 1, min(wanted, int(np.searchsorted(offsets, room, side="right")) - 1))
         batches.append(_record_batch(sampled, offsets, start, stop))
         start = stop

@@ -20,6 +20,8 @@ from synth_spark.errors import ContractError
 from synth_spark.manifest import DataFile
 from synth_spark.train.plan import Window
 
+_MAX_CODES = 64_000_000  # of subjects and events in a shuffle window: 128 MB, and as much again while it is joined
+
 _FIELDS = {
     SUBJECT_NUMBER: np.int64,
     STATIC_CODES: np.int16,
@@ -43,7 +45,7 @@ class PetastormReader:
     """Reads this rank's files, one row group at a time, and joins them into windows.
 
     files: this rank's share of the manifest.
-    window_subjects: a window closes once it holds at least this many subjects.
+    window_subjects: a window closes once it holds at least this many subjects, or _MAX_CODES codes.
     num_static, num_event: sub-columns.
     num_events: of the last epoch read; 0 before it.
     """
@@ -62,16 +64,15 @@ class PetastormReader:
         """
         expected_rows = sum(file.rows for file in self.files)
         pending: list[Window] = []
-        num_pending = num_rows = num_events = checksum = 0
+        num_rows = num_events = checksum = 0
         for part in self._row_groups(expected_rows, seed=seed, shuffle=shuffle):
             num_rows += len(part.num_events)
             num_events += len(part.event_codes)
             checksum += int(part.subject_numbers.sum())
             pending.append(part)
-            num_pending += len(part.num_events)
-            if num_pending >= self.window_subjects:
+            if self._is_full(pending):
                 yield _joined(pending)
-                pending, num_pending = [], 0
+                pending = []
         expected_checksum = sum(file.subject_number_sum for file in self.files)
         if (num_rows, checksum) != (expected_rows, expected_checksum):
             raise ContractError(
@@ -81,6 +82,10 @@ class PetastormReader:
         self.num_events = num_events
         if pending:
             yield _joined(pending)
+
+    def _is_full(self, parts: list[Window]) -> bool:
+        num_codes = sum(part.static_codes.size + part.event_codes.size for part in parts)
+        return num_codes >= _MAX_CODES or sum(len(part.num_events) for part in parts) >= self.window_subjects
 
     def _row_groups(self, num_rows: int, *, seed: int, shuffle: bool) -> Iterator[Window]:
         if num_rows == 0:
@@ -149,11 +154,12 @@ def _concatenated(lists: Any) -> NDArray[Any]:
 
 def _unpacked(batch: Any, num_static: int, num_event: int) -> Window:
     flat = {name: np.frombuffer(getattr(batch, name)[0], dtype=dtype) for name, dtype in _FIELDS.items()}
+    num_events = flat[NUM_EVENTS]
     return Window(
         subject_numbers=flat[SUBJECT_NUMBER],
-        static_codes=flat[STATIC_CODES].reshape(-1, num_static),
-        num_events=flat[NUM_EVENTS],
-        event_codes=flat[EVENT_CODES].reshape(-1, num_event),
+        static_codes=flat[STATIC_CODES].reshape(len(num_events), num_static),
+        num_events=num_events,
+        event_codes=flat[EVENT_CODES].reshape(int(num_events.sum()), num_event),
     )
 
 

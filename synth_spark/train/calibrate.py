@@ -9,17 +9,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from synth_spark.model.chunks import chunk_subjects_for
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
 from synth_spark.progress import track
 from synth_spark.seeds import derive
-from synth_spark.train.marginals import Marginals, split_tables
+from synth_spark.train.marginals import Marginals
 
 STEP = 0.7  # share of the log ratio that a round corrects
 PSEUDO_COUNT = 20.0  # subjects; keeps rare codes from being moved by noise
-CHUNK_SUBJECTS = 8192
 MIN_SUBJECTS, MAX_SUBJECTS = 5_000, 100_000
-MAX_EVENTS = 1_500_000  # per round; fewer subjects are sampled when histories are long
+MAX_EVENTS = 1_500_000  # per round; fewer subjects are sampled when histories are long, but not fewer than trained on
 
 
 def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed: int) -> list[float]:
@@ -31,10 +31,11 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
     num_static = len(model.config.static_cardinalities)
     num_subjects = float(targets[0].sum())
     mean_events = _mean_events(model, targets[num_static - 1])
-    planned = int(max(MIN_SUBJECTS, min(MAX_SUBJECTS, MAX_EVENTS / max(mean_events, 1.0))))
+    planned = int(max(min(MIN_SUBJECTS, num_subjects), min(MAX_SUBJECTS, MAX_EVENTS / max(mean_events, 1.0))))
+    chunk_subjects = chunk_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
     distances = []
     for round_number in range(rounds):
-        sampled = _sampled_marginals(model, planned, derive(seed, "calibrate", round_number))
+        sampled = _sampled_marginals(model, planned, chunk_subjects, derive(seed, "calibrate", round_number))
         scaled = [counts * (num_subjects / planned) for counts in sampled]
         distances.append(
             max(float((a - b).abs().sum()) / 2 / max(num_subjects, 1) for a, b in zip(targets, scaled, strict=True))
@@ -43,9 +44,8 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
             STEP * torch.log((target + PSEUDO_COUNT) / (counts + PSEUDO_COUNT))
             for target, counts in zip(targets, scaled, strict=True)
         ]
-        for heads, table in zip((model.static_heads, model.event_heads), split_tables(steps, num_static), strict=True):
-            for output, step in zip(heads.output_layers, table, strict=True):
-                output.bias.data += step.to(output.bias.dtype)
+        for output, step in zip(model.output_layers, steps, strict=True):
+            output.bias.data += step.to(output.bias.dtype)
     return distances
 
 
@@ -54,11 +54,11 @@ def _mean_events(model: SequenceModel, length_counts: Tensor) -> float:
     return float((length_counts * middles / 2).sum() / length_counts.sum().clamp(min=1))
 
 
-def _sampled_marginals(model: SequenceModel, num_subjects: int, seed: int) -> list[Tensor]:
+def _sampled_marginals(model: SequenceModel, num_subjects: int, chunk_subjects: int, seed: int) -> list[Tensor]:
     generator = Generator(model)
     marginals = Marginals(model.config)
-    chunks = range(0, num_subjects, CHUNK_SUBJECTS)
+    chunks = range(0, num_subjects, chunk_subjects)
     for first in track(chunks, description="calibrate", unit="chunks"):
-        chunk = generator.sample_chunk(first, min(CHUNK_SUBJECTS, num_subjects - first), seed)
+        chunk = generator.sample_chunk(first, min(chunk_subjects, num_subjects - first), seed)
         marginals.add(chunk.static_codes, chunk.num_events, chunk.event_codes)
     return marginals.tensors()

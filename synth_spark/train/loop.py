@@ -1,7 +1,4 @@
-"""The training loop of one rank: epochs of planned batches, averaged weights, early stopping. [torch]
-
-R random subjects, B batch subjects, T steps, E event and S static sub-columns, as in model/network.py.
-"""
+"""The training loop of one rank: epochs of planned steps, averaged weights, early stopping. [torch]"""
 
 from __future__ import annotations
 
@@ -17,20 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from synth_spark.config import TrainSettings
 from synth_spark.errors import TrainingError
 from synth_spark.model.checkpoint import tensors_of
-from synth_spark.model.network import SequenceModel
+from synth_spark.model.network import Past, SequenceModel
 from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
-from synth_spark.train.plan import Window, padded_events, plan_batches
+from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
 from synth_spark.train.state import Progress, load_state, save_state
+from synth_spark.train.tensors import Batch, company, make_batch
 
 WARM_UP_STEPS = 50
 AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
@@ -38,23 +35,6 @@ MAX_GRADIENT_NORM = 5.0
 WEIGHT_DECAY = 0.01
 MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
 EVALUATION_EVENTS = 8192
-
-Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Tensors of one step, and how much of them is real."""
-
-    static_codes: Tensor  # B S
-    event_codes: Tensor  # B T E
-    num_events: Tensor  # B
-    random_static_codes: Tensor  # R S
-    random_weight: float = 1.0  # 0 in a batch that only keeps other ranks company
-
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the model's forward takes, in order."""
-        return self.static_codes, self.event_codes, self.num_events, self.random_static_codes
 
 
 @dataclass(frozen=True)
@@ -133,11 +113,13 @@ class Trainer:
         self.parallel.train()
         losses = np.zeros(4)  # static nats, subjects, event nats, events
         waiting = 0.0
+        past: Past | None = None
         with self._bar() as bar:
-            for batch, waited in self._batches("training", derive(self.seed, "epoch", epoch)):
+            for batch, waited in self._batches(derive(self.seed, "epoch", epoch)):
                 waiting += waited
-                losses += self._step(batch)
-                bar.update(int(batch.num_events.sum()))
+                step_losses, past = self._step(batch, past)
+                losses += step_losses
+                bar.update(batch.num_trained)
         static, subjects, event, events = summed(*losses)
         self.progress.events += int(events)
         return {
@@ -153,15 +135,15 @@ class Trainer:
         total = self.readers["training"].num_events if self.ranks.is_first else 0
         return track(total, description=f"train epoch {progress.epoch + 1}{best}", unit="events")
 
-    def _step(self, batch: Batch) -> tuple[float, float, float, float]:
+    def _step(self, batch: Batch, past: Past | None) -> tuple[tuple[float, float, float, float], Past | None]:
+        """Train on one batch: what it cost (static nats, subjects, event nats, events), and the past it leaves."""
         progress = self.progress
-        num_events = float(batch.num_events.sum())
+        num_events = float(batch.num_trained)
         num_random = batch.random_weight * len(batch.random_static_codes)
         all_events, all_random = summed(num_events, num_random)
         for group in self.optimizer.param_groups:
             group["lr"] = progress.learning_rate * min(1.0, (progress.step + 1) / WARM_UP_STEPS)
-        with self._autocast():
-            static_nats, event_nats = self.parallel(*batch.inputs())
+        static_nats, event_nats, past = self._nats(self.parallel, batch, past)
         static, event = static_nats.sum() * batch.random_weight, event_nats.sum()
         # DDP averages gradients over ranks; this makes them those of the mean over all ranks' rows
         loss = self.ranks.num_ranks * (static / max(all_random, 1.0) + event / max(all_events, 1.0))
@@ -173,22 +155,25 @@ class Trainer:
         decay = min(AVERAGE_DECAY, (1 + progress.step) / (10 + progress.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
-        return float(static.detach()), num_random, float(event.detach()), num_events
+        return (float(static.detach()), num_random, float(event.detach()), num_events), past
+
+    def _nats(self, model: torch.nn.Module, batch: Batch, past: Past | None) -> tuple[Tensor, Tensor, Past | None]:
+        """The model's answer to a batch, which goes on from the past where it does not begin histories."""
+        going_on = past.kept(len(batch.num_events)) if past is not None and batch.first_event else None
+        with self._autocast():
+            return model(*batch.inputs(), going_on)
 
     def _validate(self) -> dict[str, float]:
         """Mean nats per validation subject under the averaged weights."""
         self.averaged.eval()
         totals = np.zeros(3)
-        with torch.no_grad(), self._autocast():
+        past: Past | None = None
+        with torch.no_grad():
             for window in self.readers["validation"].windows(seed=0, shuffle=False):
-                for step in plan_window(window, EVALUATION_EVENTS, np.random.default_rng(0)):
-                    batch = make_batch(window, *step)
-                    static_nats, event_nats = self.averaged(*batch.inputs())
-                    totals += (
-                        float(static_nats.sum()) * batch.random_weight,
-                        float(event_nats.sum()),
-                        batch.random_weight * len(batch.random_static_codes),
-                    )
+                for step in self._plan(window, EVALUATION_EVENTS, np.random.default_rng(0)):
+                    batch = make_batch(window, step)
+                    static_nats, event_nats, past = self._nats(self.averaged, batch, past)
+                    totals += (float(static_nats.sum()), float(event_nats.sum()), len(step.random_rows))
         static, event, subjects = summed(*totals)
         return {
             "validation.loss": (static + event) / max(subjects, 1),
@@ -217,58 +202,29 @@ class Trainer:
             with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def _batches(self, split: str, seed: int) -> Iterator[tuple[Batch, float]]:
-        """Every row of this rank once, in as many steps per window as the busiest rank; with the wait for each."""
+    def _batches(self, seed: int) -> Iterator[tuple[Batch, float]]:
+        """Every event of this rank once, in as many steps per window as the busiest rank; with the wait for each."""
         rng = np.random.default_rng([seed, self.ranks.rank])
-        windows = self.readers[split].windows(seed=seed)
+        windows = self.readers["training"].windows(seed=seed)
         while True:
             started = time.perf_counter()
             window = next(windows, None)
             if largest(int(window is not None)) == 0:
                 return
-            planned = [] if window is None else plan_window(window, self.settings.batch_events, rng)
+            planned = [] if window is None else self._plan(window, self.settings.batch_events, rng)
             waited = time.perf_counter() - started
             for index in range(largest(len(planned))):
-                own = make_batch(window, *planned[index]) if window and index < len(planned) else self._company()
-                yield own, waited
+                own = make_batch(window, planned[index]) if window and index < len(planned) else None
+                yield own or company(self.model.config), waited
                 waited = 0.0
 
-    def _company(self) -> Batch:
-        """A batch of weight zero, for a rank that has fewer than the others."""
-        config = self.model.config
-        static = torch.zeros(1, len(config.static_cardinalities), dtype=torch.int64)
-        events = torch.zeros(1, 1, len(config.event_cardinalities), dtype=torch.int64)
-        return Batch(static, events, torch.zeros(1, dtype=torch.int64), static, random_weight=0.0)
+    def _plan(self, window: Window, batch_events: int, rng: np.random.Generator) -> list[Step]:
+        return plan_steps(
+            window.num_events, batch_events=batch_events, window_events=self.settings.window_events, generator=rng
+        )
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.number_format == "bfloat16")
-
-
-def plan_window(window: Window, batch_events: int, rng: np.random.Generator) -> list[tuple[Rows, Rows]]:
-    """For each step the rows whose events and the rows whose static codes it trains; every row is in one of each.
-
-    The latter are plain random subjects, dealt over the steps. A window without any event is one step.
-    """
-    plan = plan_batches(window.num_events, batch_events=batch_events, generator=rng) or [np.empty(0, dtype=np.int64)]
-    random_rows = np.array_split(rng.permutation(len(window.num_events)), len(plan))
-    return list(zip(plan, random_rows, strict=True))
-
-
-def make_batch(window: Window, rows: Rows, random_rows: Rows) -> Batch:
-    """Tensors of one planned step."""
-    if len(rows) == 0:
-        return _static_batch(torch.from_numpy(window.static_codes[random_rows].astype(np.int64)), window)
-    return Batch(
-        static_codes=torch.from_numpy(window.static_codes[rows].astype(np.int64)),
-        event_codes=torch.from_numpy(padded_events(window, rows)),
-        num_events=torch.from_numpy(window.num_events[rows]),
-        random_static_codes=torch.from_numpy(window.static_codes[random_rows].astype(np.int64)),
-    )
-
-
-def _static_batch(random_static_codes: Tensor, window: Window) -> Batch:
-    events = torch.zeros(1, 1, window.event_codes.shape[1], dtype=torch.int64)
-    return Batch(random_static_codes[:1], events, torch.zeros(1, dtype=torch.int64), random_static_codes)
 
 
 def resolve_number_format(asked: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -32,9 +30,3 @@ class Marginals:
     def tensors(self) -> list[Tensor]:
         """Static sub-columns, then event ones."""
         return [torch.from_numpy(counts) for counts in (*self.static, *self.event)]
-
-
-def split_tables(tensors: Iterable[Tensor], num_static: int) -> tuple[list[Tensor], list[Tensor]]:
-    """The inverse order of Marginals.tensors."""
-    tensors = list(tensors)
-    return tensors[:num_static], tensors[num_static:]

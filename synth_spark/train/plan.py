@@ -1,11 +1,21 @@
-"""Which subjects train together: batches planned from lengths. [plain]"""
+"""Which events train together: steps planned from lengths. [plain]
+
+Subjects of similar length make a batch; a batch whose histories are long is trained in windows of events, one step
+after the other, in the order of time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+_RANDOM_ROWS = 8  # a step trains a multiple of this many random subjects (or none): one alone says little
+_EVENTS_PER_SUBJECT = 8  # that a subject counts for where nobody has any
 
 
 @dataclass(frozen=True)
@@ -17,28 +27,60 @@ class Window:
     num_events: NDArray[np.int64]  # (subjects,)
     event_codes: NDArray[np.int16]  # (all events, E)
 
-    @property
+    @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """First row of each subject's events, and the end of the last: (subjects + 1,)."""
         return np.concatenate([[0], np.cumsum(self.num_events)])
 
 
-def plan_batches(
-    num_events: NDArray[np.int64], *, batch_events: int, generator: np.random.Generator
-) -> list[NDArray[np.int64]]:
-    """Rows of a window as batches of similar length, in random order; rows without events are in none.
+@dataclass(frozen=True)
+class Step:
+    """What one step trains: a window of events of some subjects, and the static codes of others."""
 
-    Each batch holds at most `batch_events` padded events (a single longer history is a batch of its own), and
-    every row with events is in exactly one.
+    rows: Rows  # subjects that have events in the window, by falling length
+    first_event: int  # where the window begins; 0 begins a new batch
+    num_events: int  # that the longest of them has in the window
+    random_rows: Rows  # plain random subjects
+
+
+def plan_steps(
+    num_events: NDArray[np.int64], *, batch_events: int, window_events: int, generator: np.random.Generator
+) -> list[Step]:
+    """All steps of the subjects held: every event is in exactly one, every subject once in `random_rows`.
+
+    The steps of a batch follow one another and lose the subjects whose history has ended. Where nobody has an event,
+    steps hold none.
+    """
+    parts = [
+        (rows[num_events[rows] > first], first, min(window_events, int(num_events[rows[0]]) - first))
+        for rows in plan_batches(
+            num_events, batch_events=batch_events, window_events=window_events, generator=generator
+        )
+        for first in range(0, int(num_events[rows[0]]), window_events)
+    ]
+    if not parts:
+        num_steps = max(1, -(-len(num_events) * _EVENTS_PER_SUBJECT // batch_events))
+        parts = [(np.empty(0, dtype=np.int64), 0, 0)] * num_steps
+    random_rows = _dealt(generator.permutation(len(num_events)), len(parts))
+    return [Step(*part, random) for part, random in zip(parts, random_rows, strict=True)]
+
+
+def plan_batches(
+    num_events: NDArray[np.int64], *, batch_events: int, window_events: int, generator: np.random.Generator
+) -> list[Rows]:
+    """Rows of similar length, longest first, the batches in random order; rows without events are in none.
+
+    A window of each batch holds at most `batch_events` padded events (one subject alone may exceed it), and every
+    row with events is in exactly one batch.
     """
     order = generator.permutation(len(num_events))
     order = order[num_events[order] > 0]
     order = order[np.argsort(num_events[order], kind="stable")]
     batches, start = [], 0
-    lengths = num_events[order]
+    lengths = np.minimum(num_events[order], window_events)
     while start < len(order):
         stop = start + _largest_count(lengths[start:], batch_events)
-        batches.append(order[start:stop])
+        batches.append(order[start:stop][::-1])
         start = stop
     return [batches[i] for i in generator.permutation(len(batches))]
 
@@ -50,12 +92,17 @@ def _largest_count(lengths: NDArray[np.int64], batch_events: int) -> int:
     return max(1, int(fits.sum()))
 
 
-def padded_events(window: Window, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """event_codes_BTE of some rows, zero after each history's end."""
-    counts = window.num_events[rows]
-    steps = np.arange(int(counts.max()))
-    positions = window.offsets[rows][:, None] + steps[None, :]
-    valid = steps[None, :] < counts[:, None]
+def _dealt(rows: Rows, num_parts: int) -> list[Rows]:
+    """Rows in even parts, each (but the last) of a multiple of _RANDOM_ROWS, or empty where they are too few."""
+    cuts = np.arange(1, num_parts) * len(rows) // num_parts
+    return np.split(rows, cuts // _RANDOM_ROWS * _RANDOM_ROWS)
+
+
+def padded_events(window: Window, step: Step) -> NDArray[np.int64]:
+    """event_codes_BTE of a step, zero after each history's end."""
+    events = step.first_event + np.arange(step.num_events)
+    positions = window.offsets[step.rows][:, None] + events
+    valid = events < window.num_events[step.rows][:, None]
     codes = window.event_codes[np.where(valid, positions, 0)].astype(np.int64)
     codes[~valid] = 0
     return codes

@@ -31,7 +31,7 @@ from synth_spark.seeds import derive
 from synth_spark.train.batches import PetastormReader, SequenceReader, files_of_rank
 from synth_spark.train.calibrate import calibrate
 from synth_spark.train.loop import Trained, Trainer
-from synth_spark.train.marginals import Marginals, split_tables
+from synth_spark.train.marginals import Marginals
 from synth_spark.train.ranks import RankInfo, process_group, rank_from_environment, summed_tensors
 
 
@@ -97,11 +97,7 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
             model_config_of(codebook, width=settings.width, hidden=settings.hidden, dropout=settings.dropout)
         )
         targets = _marginals(model, readers[TRAINING])
-        num_static = len(codebook.static_cardinalities)
-        for heads, counts in zip(
-            (model.static_heads, model.event_heads), split_tables(targets, num_static), strict=True
-        ):
-            heads.start_from_marginals(counts)
+        model.start_from_marginals(targets)
         trainer = Trainer(
             model,
             readers,

@@ -1,4 +1,4 @@
-"""Batches planned from lengths: every row once, padding bounded, order from the generator alone."""
+"""Steps planned from lengths: every event once, padding bounded, order from the generator alone."""
 
 from __future__ import annotations
 
@@ -7,38 +7,86 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth_spark.model.chunks import chunk_subjects_for
 from synth_spark.sample.plan import SamplePlan
-from synth_spark.train.plan import padded_events, plan_batches
+from synth_spark.train.plan import Step, padded_events, plan_steps
 from tests.toy import window
 
+lengths = st.lists(st.integers(0, 60), max_size=200).map(lambda values: np.array(values, dtype=np.int64))
 
-@given(
-    st.lists(st.integers(0, 40), max_size=200).map(lambda values: np.array(values, dtype=np.int64)),
-    st.integers(16, 128),
-    st.integers(0, 5),
-)
-def test_every_row_with_events_is_in_one_batch_that_fits(num_events, batch_events, seed):
-    batches = plan_batches(num_events, batch_events=batch_events, generator=np.random.default_rng(seed))
-    rows = np.concatenate([np.empty(0, np.int64), *batches])
-    assert sorted(rows) == list(np.flatnonzero(num_events))
-    for batch in batches:
-        assert len(batch) == 1 or len(batch) * num_events[batch].max() <= batch_events
+
+def steps_of(num_events: np.ndarray, *, batch_events: int = 64, window_events: int = 8, seed: int = 0) -> list[Step]:
+    return plan_steps(
+        num_events,
+        batch_events=batch_events,
+        window_events=window_events,
+        generator=np.random.default_rng(seed),
+    )
+
+
+@given(lengths, st.integers(16, 128), st.integers(2, 80), st.integers(0, 5))
+def test_every_event_and_every_subject_is_in_one_step_that_fits(num_events, batch_events, window_events, seed):
+    steps = steps_of(num_events, batch_events=batch_events, window_events=window_events, seed=seed)
+    trained = np.zeros_like(num_events)
+    for step in steps:
+        assert (trained[step.rows] == step.first_event).all(), "a window goes on where the one before ended"
+        here = np.minimum(num_events[step.rows] - step.first_event, window_events)
+        trained[step.rows] += here
+        assert here.min(initial=1) >= 1
+        assert here.max(initial=0) == step.num_events
+        assert len(step.rows) <= 1 or here.sum() <= len(step.rows) * step.num_events <= batch_events
+    np.testing.assert_array_equal(trained, num_events)
+    dealt = np.concatenate([np.empty(0, np.int64), *(step.random_rows for step in steps)])
+    assert sorted(dealt) == list(range(len(num_events)))
+
+
+@given(lengths, st.integers(2, 80))
+def test_windows_of_a_batch_follow_one_another_and_only_lose_subjects(num_events, window_events):
+    before = None
+    for step in steps_of(num_events, window_events=window_events):
+        if step.first_event:
+            assert before is not None and step.first_event == before.first_event + window_events
+            np.testing.assert_array_equal(step.rows, before.rows[: len(step.rows)])
+        before = step
+
+
+def test_long_histories_are_trained_side_by_side():
+    """A batch is counted by its window: 16 subjects of 10,000 events, not one."""
+    steps = steps_of(np.full(32, 10_000), batch_events=1024, window_events=64)
+    assert {len(step.rows) for step in steps} == {16}
+    assert len(steps) == 2 * -(-10_000 // 64)
+
+
+def test_random_rows_come_several_at_a_time_where_steps_are_many():
+    steps = steps_of(np.full(100, 640), batch_events=64, window_events=64)
+    sizes = [len(step.random_rows) for step in steps]
+    assert len(steps) == 1000
+    assert set(sizes) == {0, 4, 8}
+    middles = np.flatnonzero(sizes)
+    assert np.diff(middles).max() < 100, "spread over the epoch"
+
+
+def test_flat_data_is_several_steps_of_no_events():
+    steps = steps_of(np.zeros(1000, np.int64), batch_events=1024)
+    assert len(steps) == 8
+    assert not any(len(step.rows) for step in steps)
 
 
 def test_padding_stays_under_ten_percent_on_realistic_lengths():
     num_events = 1 + np.random.default_rng(0).geometric(0.3, 20_000)
-    batches = plan_batches(num_events, batch_events=1024, generator=np.random.default_rng(0))
-    padded = sum(len(batch) * num_events[batch].max() for batch in batches)
+    padded = sum(len(step.rows) * step.num_events for step in steps_of(num_events, batch_events=1024, window_events=99))
     assert padded <= 1.1 * num_events.sum()
 
 
-def test_padded_events_hold_each_history_and_zeros():
+@pytest.mark.parametrize("first", [0, 3])
+def test_padded_events_hold_each_history_and_zeros(first):
     subjects = window(50, seed=3)
-    rows = np.flatnonzero(subjects.num_events)[[4, 1, 7]]
-    padded = padded_events(subjects, rows)
+    rows = np.flatnonzero(subjects.num_events > 4)[[4, 1, 6]]
+    padded = padded_events(subjects, Step(rows, first, 9, rows))
+    assert padded.shape == (3, 9, 2)
     for position, row in enumerate(rows):
-        count = subjects.num_events[row]
-        begin = subjects.offsets[row]
+        count = subjects.num_events[row] - first
+        begin = subjects.offsets[row] + first
         np.testing.assert_array_equal(padded[position, :count], subjects.event_codes[begin : begin + count])
         assert not padded[position, count:].any()
 
@@ -46,3 +94,10 @@ def test_padded_events_hold_each_history_and_zeros():
 @pytest.mark.parametrize(("subjects", "chunks"), [(0, 0), (1, 1), (4096, 1), (4097, 2)])
 def test_chunks_hold_all_subjects(subjects, chunks):
     assert SamplePlan(subjects, 4096, 1).num_chunks == chunks
+
+
+@pytest.mark.parametrize(
+    ("codes", "subjects"), [(0, 4096), (20, 4096), (3906, 4096), (8000, 2000), (100_000, 160), (10_000_000, 16)]
+)
+def test_chunks_are_smaller_where_histories_are_long(codes, subjects):
+    assert chunk_subjects_for(codes) == subjects

@@ -82,3 +82,25 @@ def test_ranks_share_all_rows_and_no_row_twice(listed):
         for number in part.subject_numbers.tolist()
     ]
     assert sorted(numbers) == list(range(FILES * ROWS))
+
+
+def test_a_window_closes_at_its_bound_on_codes(listed, monkeypatch):
+    """Long histories fill memory before there are many of them."""
+    monkeypatch.setattr("synth_spark.train.batches._MAX_CODES", 600)
+    parts = list(PetastormReader(listed, window_subjects=10_000, num_static=2, num_event=2).windows(seed=0))
+    assert len(parts) > 2
+    assert all(part.static_codes.size + part.event_codes.size >= 600 for part in parts[:-1])
+    assert sorted(np.concatenate([part.subject_numbers for part in parts])) == list(range(FILES * ROWS))
+
+
+def test_flat_data_is_read(spark_session, tmp_path):
+    """The column of event codes holds nothing but empty lists."""
+    expected = toy.flat_window(80, seed=1)
+    rows = spark_session.createDataFrame(toy.table_of(expected, "training").to_pandas(), SPARK_SCHEMA)
+    tables.write_table(rows.repartition(2), tmp_path / "sequences", fingerprint="toy", properties={})
+    active = tables.active_files(spark_session, tmp_path / "sequences", 0)
+    files = [_described(spark_session, url) for url in active]
+    (part,) = PetastormReader(files, window_subjects=100, num_static=3, num_event=0).windows(seed=0)
+    assert part.event_codes.shape == (0, 0)
+    assert not part.num_events.any()
+    np.testing.assert_array_equal(part.static_codes, expected.static_codes[part.subject_numbers])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import threading
@@ -11,9 +12,11 @@ import psutil
 import pytest
 import torch
 
+from synth_spark.config import Config
 from synth_spark.model.checkpoint import file_digest, save_checkpoint
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.sample.plan import SamplePlan
+from synth_spark.sample.stage import plan_sample
 from synth_spark.sample.udf import sample_chunks
 from synth_spark.sample.worker import load_generator, sample_rows
 from tests import toy
@@ -72,6 +75,31 @@ def test_another_seed_gives_other_subjects_of_the_same_kind(spark, model_folder,
     assert sum(a == b for a, b in zip(other, expected, strict=True)) < 300
     mean = sum(row[2] for row in expected) / 1000
     assert sum(row[2] for row in other) / 1000 == pytest.approx(mean, rel=0.15)
+
+
+def test_flat_data_is_sampled(spark, tmp_path):
+    """Subjects without events, in the same schema."""
+    toy.flat_codebook().save(tmp_path / "codebook.json")
+    config = ModelConfig(toy.FLAT_CARDINALITIES, (), (0,), (0,), hidden=8)
+    save_checkpoint(tmp_path / "model", SequenceModel(config), tmp_path / "codebook.json", {})
+    rows = sampled(spark, tmp_path / "model", partitions=2)
+    assert [row[0] for row in rows] == list(range(1000))
+    assert {(row[2], len(row[3]), row[4]) for row in rows} == {(0, 3, ())}
+
+
+@pytest.mark.parametrize(
+    ("set_to", "events_per_subject", "expected"), [(None, 3, 4096), (None, 10_000, 799), (512, 10_000, 512)]
+)
+def test_the_chunk_follows_from_the_codebook_unless_it_is_set(set_to, events_per_subject, expected):
+    source = {"events": [{"path": "events", "key": "id", "order_by": "at"}]}
+    config = Config.model_validate({"name": "toy", "source": source, "sample": {"chunk_subjects": set_to}})
+    book = dataclasses.replace(
+        toy.codebook(),
+        num_subjects={"training": 900, "validation": 100, "holdout": 0},
+        num_events={"training": 900 * events_per_subject, "validation": 100 * events_per_subject, "holdout": 0},
+    )
+    plan = plan_sample(config, book, None)
+    assert (plan.num_subjects, plan.chunk_subjects) == (1000, expected)
 
 
 def test_the_same_after_a_killed_python_worker(spark, model_folder):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
 from synth_spark.model.network import ModelConfig, SequenceModel
 from tests import toy
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Kernels this small gain nothing from more, and lose much beside other work."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -24,7 +32,31 @@ def config() -> ModelConfig:
 
 @pytest.fixture
 def model(config: ModelConfig) -> SequenceModel:
-    """Random weights, larger than at the start of training so that every input matters."""
+    return _with_random_weights(config)
+
+
+@pytest.fixture
+def long_model(config: ModelConfig) -> SequenceModel:
+    """One whose histories are up to 60 events long."""
+    return _with_random_weights(dataclasses.replace(config, length_highs=(0, 1, 4, 60)))
+
+
+@pytest.fixture
+def flat_model(config: ModelConfig) -> SequenceModel:
+    """One without an event network."""
+    return _with_random_weights(
+        dataclasses.replace(
+            config,
+            static_cardinalities=toy.FLAT_CARDINALITIES,
+            event_cardinalities=(),
+            length_lows=(0,),
+            length_highs=(0,),
+        )
+    )
+
+
+def _with_random_weights(config: ModelConfig) -> SequenceModel:
+    """Larger than at the start of training, so that every input matters."""
     torch.manual_seed(0)
     model = SequenceModel(config)
     with torch.no_grad():

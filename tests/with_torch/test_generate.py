@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import pytest
 import torch
 
-from synth_spark.model.generate import Generator, inverse_cdf
+from synth_spark.model.generate import Generator, SampledChunk, inverse_cdf
 from synth_spark.model.keyed_random import uniforms
-from synth_spark.train.loop import make_batch
-from synth_spark.train.plan import Window
+from synth_spark.model.network import SequenceModel
+from synth_spark.train.plan import Step, Window, plan_steps
+from synth_spark.train.tensors import make_batch
 
 SEED = 5
 
@@ -19,32 +23,39 @@ def test_known_logits_give_known_codes():
     assert inverse_cdf(logits, draws).tolist() == [0, 0, 1, 1, 2, 2, 2]
 
 
-def test_every_drawn_code_is_the_one_its_uniform_selects(model):
+@pytest.mark.parametrize("window_events", [100, 8])
+def test_every_drawn_code_is_the_one_its_uniform_selects(long_model, window_events):
     """Teacher-force the network on what was sampled: each uniform lies inside the drawn code's share of the cdf."""
+    model = long_model
     chunk = Generator(model).sample_chunk(1000, 64, SEED)
-    subjects = np.arange(1000, 1064)
-    window = Window(subjects, chunk.static_codes, chunk.num_events, chunk.event_codes)
-    rows = np.flatnonzero(chunk.num_events)
-    batch = make_batch(window, rows, np.arange(64))
-    with torch.no_grad():
-        embedded = model.event_embedding(batch.event_codes)
-        context = model._context(batch.static_codes, embedded, batch.num_events)
-        hidden = model.event_heads.hidden_layer(context.flatten(0, 1), embedded.flatten(0, 1))
-    checked = 0
-    for column, output in enumerate(model.event_heads.output_layers):
-        probabilities = torch.softmax(output(hidden[column]), -1).view(*batch.event_codes.shape[:2], -1).detach()
-        upper = probabilities.cumsum(-1)
-        for position, row in enumerate(rows):
-            count = int(chunk.num_events[row])
-            keys = np.full(count, subjects[row]), np.arange(count) + 1
-            draws = uniforms(SEED, *keys, model.event_heads.num_columns)[:, column]
-            codes = batch.event_codes[position, :count, column]
-            above = upper[position, torch.arange(count), codes].numpy()
-            below = above - probabilities[position, torch.arange(count), codes].numpy()
-            assert (draws <= above + 1e-5).all()
-            assert (draws >= below - 1e-5).all()
-            checked += count
-    assert checked > 100
+    window = Window(np.arange(1000, 1064), chunk.static_codes, chunk.num_events, chunk.event_codes)
+    shares: list[torch.Tensor] = []
+    for output in model.events.heads.output_layers:
+        output.register_forward_hook(lambda *call: shares.append(torch.softmax(call[-1], -1)))
+    checked, past = 0, None
+    for step in plan_steps(
+        chunk.num_events, batch_events=10_000, window_events=window_events, generator=np.random.default_rng(0)
+    ):
+        batch, valid = make_batch(window, step), _valid(chunk, step)
+        with torch.no_grad():
+            *_, past = model(*batch.inputs(), past.kept(len(step.rows)) if past else None)
+        subjects, steps = np.nonzero(valid)
+        draws = uniforms(SEED, window.subject_numbers[step.rows[subjects]], step.first_event + steps + 1, len(shares))
+        for column, share in enumerate(shares):
+            upper = share.cumsum(-1).view(*valid.shape, -1)[valid]
+            codes = batch.event_codes[..., column][valid]
+            above = upper.gather(1, codes[:, None])[:, 0].numpy()
+            below = above - share.view(*valid.shape, -1)[valid].gather(1, codes[:, None])[:, 0].numpy()
+            assert (draws[:, column] <= above + 1e-5).all()
+            assert (draws[:, column] >= below - 1e-5).all()
+            checked += len(codes)
+        shares.clear()
+    assert checked == chunk.event_codes.size > 1000
+
+
+def _valid(chunk: SampledChunk, step: Step) -> np.ndarray:
+    """Which steps of a padded batch are real."""
+    return step.first_event + np.arange(step.num_events) < chunk.num_events[step.rows][:, None]
 
 
 def test_a_chunk_is_a_pure_function_of_seed_and_range(model):
@@ -73,3 +84,28 @@ def test_an_empty_chunk_of_zero_length_histories(model):
     chunk = Generator(model).sample_chunk(0, 16, SEED)
     assert chunk.num_events.sum() == 0
     assert chunk.event_codes.shape == (0, 2)
+
+
+def test_flat_data_has_no_events(flat_model):
+    chunk = Generator(flat_model).sample_chunk(0, 100, SEED)
+    assert chunk.static_codes.shape == (100, 3)
+    assert not chunk.num_events.any()
+    assert chunk.event_codes.shape == (0, 0)
+    np.testing.assert_array_equal(chunk.events_offset, np.zeros(101))
+
+
+def test_uniforms_drawn_for_fewer_steps_at_once_are_the_same(config, monkeypatch):
+    torch.manual_seed(0)
+    long = dataclasses.replace(config, length_lows=(100,) * 4, length_highs=(300,) * 4)
+    generator = Generator(SequenceModel(long))
+    expected = generator.sample_chunk(0, 20, SEED)
+    monkeypatch.setattr("synth_spark.model.generate._MAX_DRAWS", 100)
+    found = generator.sample_chunk(0, 20, SEED)
+    np.testing.assert_array_equal(found.event_codes, expected.event_codes)
+
+
+def test_a_history_of_ten_thousand_events(config):
+    long = dataclasses.replace(config, length_lows=(10_000,) * 4, length_highs=(10_000,) * 4)
+    chunk = Generator(SequenceModel(long)).sample_chunk(0, 1, SEED)
+    assert chunk.event_codes.shape == (10_000, 2)
+    assert len(np.unique(chunk.event_codes[-1000:], axis=0)) > 10

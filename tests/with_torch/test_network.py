@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from synth_spark.train.loop import make_batch, plan_window
+from synth_spark.train.plan import Step, Window, plan_steps
+from synth_spark.train.tensors import Batch, make_batch
 from tests import toy
 
 
-def batch_of(num_subjects: int):
+def batch_of(num_subjects: int) -> Batch:
     window = toy.window(num_subjects, seed=1)
     rows = np.flatnonzero(window.num_events)
-    return make_batch(window, rows, np.arange(num_subjects))
+    return make_batch(window, Step(rows, 0, int(window.num_events.max()), np.arange(num_subjects)))
 
 
 def test_shapes_and_dtypes_are_as_described(model):
@@ -21,7 +23,7 @@ def test_shapes_and_dtypes_are_as_described(model):
     for tensor, (shape, dtype) in zip(batch.inputs(), model.describe_inputs().values(), strict=True):
         assert tensor.shape == tuple(sizes[letter] for letter in shape.split())
         assert tensor.dtype == dtype
-    static_nats, event_nats = model(*batch.inputs())
+    static_nats, event_nats, _ = model(*batch.inputs())
     assert static_nats.shape == (20, 2)
     assert event_nats.shape == batch.event_codes.shape
     assert torch.isfinite(event_nats).all()
@@ -29,7 +31,7 @@ def test_shapes_and_dtypes_are_as_described(model):
 
 def test_padding_costs_nothing_and_real_events_something(model):
     batch = batch_of(20)
-    _, event_nats = model(*batch.inputs())
+    _, event_nats, _ = model(*batch.inputs())
     steps = torch.arange(event_nats.shape[1])
     padding = steps[None] >= batch.num_events[:, None]
     assert not event_nats[padding].any()
@@ -41,12 +43,12 @@ def test_no_column_sees_itself_or_what_comes_later(model):
     batch = batch_of(6)
     static, events, num_events, _ = batch.inputs()
     num_events = torch.full_like(num_events, events.shape[1])
-    base = model.event_nats(static, events, num_events)
+    base, _ = model.event_nats(static, events, num_events)
     for step in range(events.shape[1]):
         for column in range(events.shape[2]):
             changed = events.clone()
             changed[:, step, column] = (changed[:, step, column] + 1) % toy.EVENT_CARDINALITIES[column]
-            nats = model.event_nats(static, changed, num_events)
+            nats, _ = model.event_nats(static, changed, num_events)
             assert torch.allclose(nats[:, :step], base[:, :step], atol=1e-6)
             assert torch.allclose(nats[:, step, :column], base[:, step, :column], atol=1e-6)
             later = torch.cat([nats[:, step, column + 1 :].flatten(), nats[:, step + 1 :].flatten()])
@@ -68,8 +70,63 @@ def test_static_columns_see_only_earlier_ones(model):
 def test_a_window_without_events_still_trains_its_static_codes(model):
     window = toy.window(30, seed=2)
     empty = type(window)(window.subject_numbers, window.static_codes, np.zeros(30, np.int64), window.event_codes[:0])
-    ((rows, random_rows),) = plan_window(empty, 64, np.random.default_rng(0))
-    batch = make_batch(empty, rows, random_rows)
-    static_nats, event_nats = model(*batch.inputs())
-    assert static_nats.shape == (30, 2)
-    assert not event_nats.any()
+    steps = plan_steps(empty.num_events, batch_events=64, window_events=8, generator=np.random.default_rng(0))
+    batches = [make_batch(empty, step) for step in steps]
+    nats = [model(*batch.inputs())[:2] for batch in batches]
+    assert len(steps) == 2
+    assert torch.cat([static_nats for static_nats, _ in nats]).shape == (30, 2)
+    assert not any(event_nats.any() for _, event_nats in nats)
+
+
+@pytest.mark.parametrize("window_events", [1, 8, 9])
+def test_windows_cost_what_the_whole_history_costs(model, window_events):
+    part = toy.long_window(7)
+    whole, *_ = batches(part, 1000)
+    nats = torch.zeros(len(part.num_events), *whole.event_codes.shape[1:])
+    expected, _ = model.event_nats(*whole.inputs()[:3])
+    past, num_trained = None, 0
+    for batch in batches(part, window_events):
+        count, first = len(batch.num_events), batch.first_event
+        found, past = model.event_nats(*batch.inputs()[:3], past.kept(count) if past else None)
+        nats[:count, first : first + found.shape[1]] = found
+        num_trained += batch.num_trained
+    assert num_trained == len(part.event_codes)
+    assert past.num_steps == part.num_events.max()
+    torch.testing.assert_close(nats, expected, rtol=1e-4, atol=1e-5)
+
+
+def batches(part: Window, window_events: int) -> list[Batch]:
+    generator = np.random.default_rng(0)
+    steps = plan_steps(part.num_events, batch_events=10_000, window_events=window_events, generator=generator)
+    return [make_batch(part, step) for step in steps]
+
+
+def test_the_past_carries_no_gradient(model):
+    first, second, *_ = batches(toy.long_window(7), 8)
+    model.train()
+    _, past = model.event_nats(*first.inputs()[:3])
+    assert not any(part.requires_grad for part in vars(past).values() if isinstance(part, torch.Tensor))
+    nats, _ = model.event_nats(*second.inputs()[:3], past.kept(len(second.num_events)))
+    nats.sum().backward()
+
+
+def test_a_history_of_a_hundred_thousand_events(model):
+    """The position features and sums stay finite to the end."""
+    past = None
+    codes = torch.zeros(1, 1000, 2, dtype=torch.int64)
+    with torch.no_grad():
+        for _ in range(100):
+            nats, past = model.event_nats(torch.zeros(1, 2, dtype=torch.int64), codes, torch.tensor([100_000]), past)
+            assert torch.isfinite(nats).all()
+    assert past.num_steps == 100_000
+
+
+def test_flat_data_needs_no_event_network(flat_model):
+    """Parameters, output layers and losses are those of the static part alone."""
+    assert flat_model.events is None
+    assert len(flat_model.output_layers) == 3
+    batch = batches(toy.flat_window(20), 8)[0]
+    static_nats, event_nats, past = flat_model(*batch.inputs())
+    assert static_nats.shape == (20, 3)
+    assert event_nats.shape == (1, 1, 0)
+    assert past is None

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,17 @@ from synth_spark.config import TrainSettings
 from synth_spark.errors import ConfigError, ContractError, TrainingError
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import load_checkpoint, model_config_of
-from synth_spark.model.network import SequenceModel
+from synth_spark.model.generate import Generator, SampledChunk
+from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.train.batches import PetastormReader
 from synth_spark.train.calibrate import calibrate
 from synth_spark.train.launch import launch_training
-from synth_spark.train.loop import Trainer, make_batch
+from synth_spark.train.loop import Trainer
 from synth_spark.train.marginals import Marginals
+from synth_spark.train.plan import Step, Window
 from synth_spark.train.rank import TrainJob, train_rank
 from synth_spark.train.ranks import RankInfo, process_group
+from synth_spark.train.tensors import make_batch
 from tests import toy
 
 SMALL = {"width": 16, "hidden": 8, "batch_events": 128, "number_format": "float32", "calibration_rounds": 0}
@@ -62,16 +66,82 @@ def test_it_learns_stops_early_and_leaves_a_model(run, tmp_path):
     assert weights_of(tmp_path / "a")
 
 
-def test_resume_is_equal_to_the_last_bit(run, tmp_path):
-    train(run, tmp_path / "straight", max_epochs=4)
-    train(run, tmp_path / "resumed", max_epochs=2)
+@pytest.mark.parametrize(
+    ("make", "book"),
+    [(toy.window, toy.codebook()), (toy.long_window, toy.codebook()), (toy.flat_window, toy.flat_codebook())],
+)
+def test_resume_is_equal_to_the_last_bit(tmp_path, make, book):
+    run = toy.write_run(tmp_path / "run", training_files=[60, 50], validation_files=[30], make=make, book=book)
+    train(run, tmp_path / "straight", max_epochs=4, window_events=8)
+    train(run, tmp_path / "resumed", max_epochs=2, window_events=8)
     shutil.rmtree(tmp_path / "resumed" / "model")
-    figures = train(run, tmp_path / "resumed", max_epochs=4)
+    figures = train(run, tmp_path / "resumed", max_epochs=4, window_events=8)
     assert figures["epochs"] == 4
     straight, resumed = weights_of(tmp_path / "straight"), weights_of(tmp_path / "resumed")
     for name, tensor in straight.items():
         assert torch.equal(tensor, resumed[name]), name
     assert len((tmp_path / "resumed" / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_flat_data_is_learned_calibrated_saved_and_generated(tmp_path):
+    """A model without any event part draws the second attribute after the first."""
+    run = toy.write_run(
+        tmp_path / "run",
+        training_files=[1000, 1000],
+        validation_files=[400],
+        make=toy.flat_window,
+        book=toy.flat_codebook(),
+    )
+    train(run, tmp_path / "a", max_epochs=12, learning_rate=1e-2, calibration_rounds=2)
+    lines = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["events"] == lines[-1]["validation.loss.event"] == 0
+    model = load_checkpoint(tmp_path / "a" / "model").model
+    assert not any(name.startswith("events") for name in model.state_dict())
+    chunk = Generator(model).sample_chunk(0, 4000, seed=3)
+    first, second, length = chunk.static_codes.T
+    assert 0.85 < np.mean(first == second) < 0.97, "0.92 of the training's subjects have equal attributes"
+    np.testing.assert_allclose(np.bincount(first) / 4000, [0.4, 0.3, 0.15, 0.1, 0.05], atol=0.04)
+    assert not length.any()
+    assert chunk.event_codes.shape == (0, 0)
+
+
+def test_the_end_of_a_long_history_still_knows_its_beginning(tmp_path):
+    """The last of 64 random events repeats the first; training sees eight at a time."""
+    config = ModelConfig((1,), (4,), (64,), (64,), width=16, hidden=64, dropout=0.0)
+    settings = TrainSettings(
+        batch_events=512, window_events=8, max_epochs=8, learning_rate=1e-2, number_format="float32"
+    )
+    readers = {"training": HeldReader(repeating(1024, seed=1)), "validation": HeldReader(repeating(64, seed=2))}
+    torch.manual_seed(0)
+    model = SequenceModel(config)
+    with process_group(RankInfo(0, 1), timeout_seconds=30):
+        trainer = Trainer(model, readers, settings, RankInfo(0, 1), seed=1, folder=tmp_path, manifest_digest="toy")
+        model.load_state_dict(trainer.fit().best)
+    events = Generator(model).sample_chunk(0, 500, seed=3).event_codes.reshape(500, 64)
+    assert np.mean(events[:, 0] == events[:, -1]) > 0.7
+    assert 0.2 < np.mean(events[:, 0] == events[:, -2]) < 0.3
+
+
+def repeating(num_subjects: int, *, seed: int) -> Window:
+    events = np.random.default_rng(seed).integers(0, 4, (num_subjects, 64))
+    events[:, -1] = events[:, 0]
+    return Window(
+        subject_numbers=np.arange(num_subjects),
+        static_codes=np.zeros((num_subjects, 1), np.int16),
+        num_events=np.full(num_subjects, 64),
+        event_codes=events.reshape(-1, 1).astype(np.int16),
+    )
+
+
+@dataclasses.dataclass
+class HeldReader:
+    """One window, every epoch."""
+
+    window: Window
+    num_events: int = 0
+
+    def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
+        yield self.window
 
 
 def test_resume_refuses_another_manifest(run, tmp_path):
@@ -123,7 +193,7 @@ def test_divergence_is_named(run, tmp_path):
     with process_group(ranks, timeout_seconds=30):
         trainer = trainer_on(run, tmp_path, ranks)
         with torch.no_grad():
-            trainer.model.event_heads.block_bias.fill_(float("nan"))
+            trainer.model.events.heads.block_bias.fill_(float("nan"))
         with pytest.raises(TrainingError, match=r"train\.learning_rate"):
             trainer.fit()
 
@@ -137,19 +207,22 @@ def _train_on_ranks(job: TrainJob, world: int) -> None:
     torch.multiprocessing.spawn(_spawned, args=(world, _free_port(), dataclasses.asdict(job)), nprocs=world)
 
 
-def _one_step(rank: int, world: int, port: int, run: toy.ToyRun, folder: Path) -> None:
-    """Rank r trains on every world-th subject of one batch; its gradients go to a file."""
+def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Path) -> None:
+    """Rank r trains on its share of one batch, four events at a time; its gradients go to a file."""
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    ranks = RankInfo(rank, world)
     part = toy.window(90, seed=11)
-    rows = np.flatnonzero(part.num_events)
-    shares = np.array_split(rows, [len(rows) // 4]) if world == 2 else [rows]
-    random_shares = np.array_split(np.arange(90), [70]) if world == 2 else [np.arange(90)]
-    with process_group(ranks, timeout_seconds=60):
-        trainer = trainer_on(run, folder, ranks)
-        trainer._step(make_batch(part, shares[rank], random_shares[rank]))
-        gradients = {name: parameter.grad for name, parameter in trainer.model.named_parameters()}
+    order = np.argsort(-part.num_events, kind="stable")[: np.count_nonzero(part.num_events)]
+    rows = [order[30:], order[:30]][rank] if world == 2 else order  # the short histories end before the others
+    random_rows = np.array_split(np.arange(90), [70])[rank] if world == 2 else np.arange(90)
+    gradients, past = {}, None
+    with process_group(RankInfo(rank, world), timeout_seconds=60):
+        trainer = trainer_on(run, folder, RankInfo(rank, world), learning_rate=1e-9)  # the same weights throughout
+        for first in (0, 4, 8):
+            rows = rows[part.num_events[rows] > first]
+            num_events = min(4, part.num_events[rows].max(initial=0) - first)
+            _, past = trainer._step(make_batch(part, Step(rows, first, num_events, random_rows)), past)
+            gradients |= {f"{first}.{name}": parameter.grad for name, parameter in trainer.model.named_parameters()}
         save_file(gradients, folder / f"gradients-{world}-{rank}.safetensors")
 
 
@@ -161,7 +234,7 @@ def _free_port() -> int:
 
 def test_the_gradients_of_two_uneven_ranks_are_those_of_one(run, tmp_path):
     for world in (1, 2):
-        torch.multiprocessing.spawn(_one_step, args=(world, _free_port(), run, tmp_path), nprocs=world)
+        torch.multiprocessing.spawn(_three_windows, args=(world, _free_port(), run, tmp_path), nprocs=world)
     one, two, other = (load_file(tmp_path / f"gradients-{name}.safetensors") for name in ("1-0", "2-0", "2-1"))
     for name, gradient in one.items():
         torch.testing.assert_close(two[name], gradient, rtol=1e-4, atol=1e-6)
@@ -176,6 +249,20 @@ def test_two_ranks_on_uneven_shards_do_not_hang(run, tmp_path):
     events = sum(toy.window(f.rows, seed=n, first_number=n).num_events.sum() for f, n in _training_files(manifest))
     assert [line["events"] for line in lines] == [events] * 5
     assert lines[-1]["validation.loss"] < lines[0]["validation.loss"]
+
+
+def test_two_ranks_agree_on_their_steps_where_one_has_longer_histories(tmp_path):
+    """Every event of both shards trains once per epoch, though one rank needs more windows than the other."""
+
+    def uneven(num_subjects: int, *, seed: int, first_number: int) -> Window:
+        longest = 60 if first_number == 0 else 4
+        return toy.long_window(num_subjects, seed=seed, first_number=first_number, longest=longest)
+
+    run = toy.write_run(tmp_path / "run", training_files=[20, 20], validation_files=[8, 8], make=uneven)
+    _train_on_ranks(job(run, tmp_path / "two", max_epochs=2, window_events=8, timeout_seconds=60), 2)
+    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
+    expected = sum(uneven(20, seed=number, first_number=number).num_events.sum() for number in (0, 20))
+    assert [line["events"] for line in lines] == [expected] * 2
 
 
 def _training_files(manifest: Manifest) -> list[tuple]:
@@ -194,6 +281,26 @@ def test_calibration_brings_sampled_marginals_nearer(model):
     marginals.add(part.static_codes, part.num_events, part.event_codes)
     distances = calibrate(model, marginals.tensors(), rounds=4, seed=1)
     assert distances[-1] < 0.35 * distances[0]
+
+
+def test_long_histories_are_calibrated_on_as_many_subjects_as_were_trained_on(config, monkeypatch):
+    """A round samples no more than the training holds where histories are long, in chunks that memory holds."""
+    chunks: list[tuple[int, int]] = []
+    monkeypatch.setattr("synth_spark.train.calibrate.MAX_EVENTS", 100)
+    monkeypatch.setattr("synth_spark.model.chunks.MAX_CODES", 12_000)
+    monkeypatch.setattr(
+        Generator, "sample_chunk", lambda self, first, count, seed: chunks.append((first, count)) or empty_chunk(count)
+    )
+    long = SequenceModel(dataclasses.replace(config, length_lows=(100,) * 4, length_highs=(100,) * 4))
+    targets = [torch.full((c,), 150.0 / c) for c in (*config.static_cardinalities, *config.event_cardinalities)]
+    calibrate(long, targets, rounds=1, seed=1)
+    assert chunks == [(0, 59), (59, 59), (118, 32)]  # 202 codes per subject
+
+
+def empty_chunk(num_subjects: int) -> SampledChunk:
+    return SampledChunk(
+        0, np.zeros((num_subjects, 2), np.int16), np.zeros(num_subjects, np.int64), np.empty((0, 2), np.int16)
+    )
 
 
 def test_marginals_weigh_every_subject_alike(config):
