@@ -161,7 +161,8 @@ def _cells(
     )
     inside = totals.where(F.col("f").isin(*known)).withColumn("x", F.expr(f"least(greatest(v, {lows}), {highs})"))
     widths = {f: linear_width(low, high) for f, (low, high) in known.items()}
-    linear = _by_field(widths | _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1]))
+    finest = _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1])
+    linear = _by_field({f: min(width, finest.get(f, width)) for f, width in widths.items()})
     cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, {linear}))")
     for row in inside.groupBy("f", cell.alias("x")).agg(F.sum("w").alias("w")).orderBy("f", "x").collect():
         found[row["f"]].append((row["x"], row["w"]))
