@@ -128,7 +128,7 @@ def _open(files: Sequence[DataFile], *, seed: int, shuffle: bool) -> Any:
         num_epochs=None,
         workers_count=1,
         reader_pool_type="thread",
-        results_queue_size=4,
+        results_queue_size=2,  # row groups read ahead; one of long histories takes some hundred MB
         shuffle_row_groups=shuffle,
         seed=seed % 2**32,
         transform_spec=TransformSpec(_packed, edit_fields=packed),
