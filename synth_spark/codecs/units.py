@@ -16,6 +16,7 @@ DAY_MICROS = 86_400_000_000
 RESOLUTIONS = (DAY_MICROS, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  # microseconds, coarse to fine
 
 FLOAT_LIMIT = 2**53  # units of floating point columns stay below: the quotient is then the nearest double
+SINGLE_LIMIT = 2**23  # the same for FLOAT, which holds 24 bits
 LONG_LIMIT = 2**62  # units of all else stay below: sums of two never overflow
 LARGEST_DOUBLE = sys.float_info.max
 MAX_FLOAT_SCALE = 22  # 10**22 is the last power of ten that a double holds exactly
@@ -45,7 +46,8 @@ def to_units(source_type: str, unit: dict[str, Any], column_sql: str) -> str:
     scale = int(unit["scale"])
     if source_type in FLOATS:
         factor = 10.0 ** abs(scale)
-        limit = min(_limit(source_type, scale) / factor if scale >= 0 else FLOAT_LIMIT / 8 * factor, LARGEST_DOUBLE)
+        most = _limit(source_type, scale)
+        limit = min(most / factor if scale >= 0 else most * factor, LARGEST_DOUBLE)
         bounded = f"least(greatest(CAST({column_sql} AS DOUBLE), {_double(-limit)}), {_double(limit)})"
         scaled = f"{bounded} * {_double(factor)}" if scale >= 0 else f"{bounded} / {_double(factor)}"
         return _present(column_sql, f"CAST(rint({scaled}) AS BIGINT)")
@@ -130,8 +132,9 @@ def _sufficient(shares: dict[int, int]) -> int:
 
 
 def _limit(source_type: str, scale: int) -> int:
+    most = SINGLE_LIMIT if source_type == "float" else FLOAT_LIMIT
     # scaling by a power of ten that a double cannot hold costs three bits
-    return FLOAT_LIMIT if scale >= 0 else FLOAT_LIMIT // 8
+    return most if scale >= 0 else most // 8
 
 
 def _present(column_sql: str, units_sql: str) -> str:
