@@ -7,6 +7,7 @@ H head width, X context width, P position features.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -18,9 +19,22 @@ POSITION_WIDTH = 8
 NUM_POSITION_FEATURES = 2 * POSITION_WIDTH + 4
 
 
-def embedding_width(cardinality: int) -> int:
-    """About 3 * sqrt(cardinality), between 2 and 64."""
-    return max(2, min(64, round(3 * math.sqrt(cardinality))))
+# Parameters and work grow with the square of the number of sub-columns; from some 40 on these bounds hold them.
+MAX_EMBEDDING = 1024  # joined width of all embeddings of a table
+MAX_HEADS = 4096  # joined width of all heads of a table
+MIN_HEAD = 8
+
+
+def embedding_widths(cardinalities: Sequence[int]) -> list[int]:
+    """Per sub-column about 3 * sqrt(cardinality), between 2 and 64; all in proportion narrower in a wide table."""
+    wanted = [max(2, min(64, round(3 * math.sqrt(cardinality)))) for cardinality in cardinalities]
+    share = min(1.0, MAX_EMBEDDING / max(1, sum(wanted)))
+    return [max(2, int(width * share)) for width in wanted]
+
+
+def head_width(num_columns: int, hidden: int) -> int:
+    """Width of each head: `hidden`, less in a wide table."""
+    return min(hidden, max(MIN_HEAD, MAX_HEADS // max(1, num_columns)))
 
 
 class CodeEmbedding(nn.Module):
@@ -28,7 +42,7 @@ class CodeEmbedding(nn.Module):
 
     def __init__(self, cardinalities: tuple[int, ...]) -> None:
         super().__init__()
-        self.widths = [embedding_width(cardinality) for cardinality in cardinalities]
+        self.widths = embedding_widths(cardinalities)
         self.tables = nn.ModuleList(
             nn.Embedding(cardinality, width) for cardinality, width in zip(cardinalities, self.widths, strict=True)
         )
@@ -63,6 +77,7 @@ class ColumnHeads(nn.Module):
     def __init__(self, cardinalities: tuple[int, ...], widths: list[int], hidden: int) -> None:
         super().__init__()
         num_columns = len(cardinalities)
+        hidden = head_width(num_columns, hidden)
         self.num_columns, self.hidden = num_columns, hidden
         self.bias = nn.Parameter(torch.zeros(num_columns * hidden))
         self.within = nn.Parameter(torch.empty(sum(widths), num_columns * hidden))

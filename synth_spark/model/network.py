@@ -95,7 +95,7 @@ class EventNetwork(nn.Module):
         width = self.embedding.total_width
         self.history = nn.LSTM(width, config.width, batch_first=True)
         self.heads = ColumnHeads(config.event_cardinalities, self.embedding.widths, config.hidden)
-        given = self.heads.num_columns * config.hidden
+        given = self.heads.num_columns * self.heads.hidden
         self.from_past = nn.Linear(config.width + 2 * width + NUM_POSITION_FEATURES, given, bias=False)
         self.from_first = nn.Linear(width, given, bias=False)
         self.from_static = nn.Linear(static_width, given, bias=False)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from synth_spark.model.layers import MAX_EMBEDDING, MAX_HEADS
+from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.tensors import Batch, make_batch
 from tests import toy
@@ -130,3 +132,13 @@ def test_flat_data_needs_no_event_network(flat_model):
     assert static_nats.shape == (20, 3)
     assert event_nats.shape == (1, 1, 0)
     assert past is None
+
+
+def test_wide_tables_stay_trainable():
+    def network(num_columns: int) -> SequenceModel:
+        return SequenceModel(ModelConfig((5, 2), (200,) * num_columns, (0, 1), (0, 9)))
+
+    narrow, wide = network(6).events, network(200).events
+    assert narrow.heads.hidden == 64 and narrow.embedding.widths == [42] * 6
+    assert sum(wide.embedding.widths) <= MAX_EMBEDDING and wide.heads.hidden * 200 <= MAX_HEADS
+    assert sum(parameter.numel() for parameter in wide.parameters()) < 25e6
