@@ -35,7 +35,9 @@ def main() -> None:
     folder, names = data_folder(), [name for name in arguments.sets if DATA_SETS[name].prepared]
     absent = [name for name in names if name != "flights" and not arguments.raw and not (folder / name).is_dir()]
     if absent:
-        sys.exit(f"{', '.join(absent)}: nothing prepared in {folder}; give --raw, the folder of the raw files")
+        sys.exit(
+            f"{', '.join(absent)}: nothing prepared in {folder}; give the raw files: --raw FOLDER, or to make: SYNTH_SPARK_RAW_DATA"
+        )
     for name in names:
         source = package_folder() if name == "flights" else arguments.raw
         if source is None:
