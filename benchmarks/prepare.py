@@ -35,9 +35,8 @@ def main() -> None:
     folder, names = data_folder(), [name for name in arguments.sets if DATA_SETS[name].prepared]
     absent = [name for name in names if name != "flights" and not arguments.raw and not (folder / name).is_dir()]
     if absent:
-        sys.exit(
-            f"{', '.join(absent)}: nothing prepared in {folder}; give the raw files: --raw FOLDER, or to make: SYNTH_SPARK_RAW_DATA"
-        )
+        missing = f"{', '.join(absent)}: nothing prepared in {folder}"
+        sys.exit(f"{missing}; give the raw files: --raw FOLDER, or to make: SYNTH_SPARK_RAW_DATA=FOLDER")
     for name in names:
         source = package_folder() if name == "flights" else arguments.raw
         if source is None:
