@@ -109,7 +109,8 @@ def field_axis(spec: FieldSpec, column: MetricColumn) -> Axis:
     if spec.family == "category":
         kept = [str(value) for value in params["values"][: MAX_BINS - 2]]
         return NameAxis(tuple(kept)) if column.kind == "category" else _code_axis(kept, column)
-    units = sorted({*params["lows"], *params["highs"], *_around(params["atoms"], spec)})
+    # a column that too few subjects have a value of has neither atoms nor bins
+    units = sorted({*params["lows"], *params["highs"], *_around(params["atoms"], spec)}) or [0]
     scale, kind = _scale(spec.source_type, params["unit"])
     return _line([unit * scale for unit in _thinned(units)], kind)
 

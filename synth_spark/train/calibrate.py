@@ -18,8 +18,10 @@ from synth_spark.train.marginals import Marginals
 
 STEP = 0.7  # share of the log ratio that a round corrects
 PSEUDO_COUNT = 20.0  # subjects; keeps rare codes from being moved by noise
-MIN_SUBJECTS, MAX_SUBJECTS = 5_000, 100_000
-MAX_EVENTS = 1_500_000  # per round; fewer subjects are sampled when histories are long, but not fewer than trained on
+TIMES_TRAINED = 5  # subjects per round for each one trained on: beyond, the noise is that of the training set itself
+MAX_SUBJECTS = 100_000
+MAX_EVENTS = 1_500_000  # per round; fewer subjects are sampled when histories are long, but not fewer than MIN_SUBJECTS
+MIN_SUBJECTS = 5_000  # or all that were trained on
 
 
 def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed: int) -> list[float]:
@@ -31,7 +33,8 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
     num_static = len(model.config.static_cardinalities)
     num_subjects = float(targets[0].sum())
     mean_events = _mean_events(model, targets[num_static - 1])
-    planned = int(max(min(MIN_SUBJECTS, num_subjects), min(MAX_SUBJECTS, MAX_EVENTS / max(mean_events, 1.0))))
+    most = min(MAX_SUBJECTS, TIMES_TRAINED * num_subjects, MAX_EVENTS / max(mean_events, 1.0))
+    planned = int(max(min(MIN_SUBJECTS, num_subjects), most))
     chunk_subjects = chunk_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
     distances = []
     for round_number in range(rounds):

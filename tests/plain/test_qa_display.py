@@ -99,3 +99,9 @@ def test_short_lengths_are_shown_one_by_one() -> None:
     spec = FieldSpec("length", "length", "int", (4,), {"lows": [1, 2, 3, 10], "highs": [1, 2, 9, 40]})
     axis = length_axis(spec)
     assert axis.labels == ("below 1", "1", "2", "3 \u2013 9", "10 \u2013 40", "from 41", "missing")
+
+
+def test_a_column_that_too_few_have_has_an_axis_nevertheless() -> None:
+    params = {"unit": {}, "missing": True, "atoms": [], "lows": [], "highs": []}
+    axis = field_axis(FieldSpec("speed", "number", "bigint", (1,), params), column("number"))
+    assert axis.code([np.nan, 7.0]).tolist() == [2, 1] and axis.labels[2] == "missing"
