@@ -12,13 +12,16 @@ from synth_spark.codecs.rounding import roundest
 SUBJECT_WEIGHT = 2**20  # what one subject weighs in all statistics together
 MAX_ATOMS = 100
 ATOM_SHARE = 1000  # an atom holds at least one part in so many of the weight
+MAX_CODE_ATOMS = 220  # of a column of codes: a number with few values, that hold nearly all of its weight
+CODE_SHARE = 0.95  # nearly all
 MAX_BINS = 128
-SUBJECTS_PER_BIN = 32  # on average
+SUBJECTS_PER_BIN = 12  # on average
 MIN_SUBJECTS = 20  # below this the rest of a column is not resolved at all
 SIGNIFICANT_DIGITS = 4
 LINEAR_CELLS = 100_000
 EMPTY_SHARE = 8  # a stretch without values that is longer than one part in so many of its bin belongs to none
-MAX_CODES = 240  # of atoms and bins together, when bins are parted at such stretches
+MAX_CODES = 250  # of atoms and bins together
+MAX_TAILS = 24  # bins that halving the outermost ones may add
 
 Cells = Sequence[tuple[int, int]]
 
@@ -59,7 +62,8 @@ def bins(
     before = [0, *accumulate(weight for _, weight in rest)]
     margin = threshold * SUBJECT_WEIGHT
     first, last = _kept_range(starts, before, low, high, margin, steps)
-    number = max(1, min(MAX_BINS, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
+    room = MAX_CODES - MAX_TAILS - len(atoms)
+    number = max(1, min(MAX_BINS, room, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
     found = {first, last}
     for target, slack in _targets(total, number):
         lower, upper, near = _window(starts, before, target, slack)
@@ -168,10 +172,22 @@ def _targets(total: int, number: int) -> list[tuple[int, int]]:
     share = total // number
     found = [(total * i // number, share // 4) for i in range(1, number)]
     tail = share // 2
-    while tail >= SUBJECTS_PER_BIN * SUBJECT_WEIGHT:
+    while tail >= SUBJECTS_PER_BIN * SUBJECT_WEIGHT and len(found) + 2 <= number - 1 + MAX_TAILS:
         found += [(tail, tail // 4), (total - tail, tail // 4)]
         tail //= 2
     return found
+
+
+def choose_atoms(ranked: Sequence[tuple[int, int]], total: int) -> list[tuple[int, int]]:
+    """The frequent exact values of a column, as (unit, weight).
+
+    Args:
+        ranked: values with enough subjects, heaviest first, at most MAX_CODE_ATOMS + 1 of them.
+        total: weight of all values.
+    """
+    if len(ranked) <= MAX_CODE_ATOMS and sum(weight for _, weight in ranked) >= CODE_SHARE * total:
+        return list(ranked)
+    return [(unit, weight) for unit, weight in ranked[:MAX_ATOMS] if weight * ATOM_SHARE >= total]
 
 
 def _window(starts: list[int], before: list[int], target: int, slack: int) -> tuple[int, int, int]:

@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 
 from synth_spark.codecs.category import MAX_VALUES
 from synth_spark.codecs.edges import (
-    ATOM_SHARE,
     LINEAR_CELLS,
-    MAX_ATOMS,
+    MAX_CODE_ATOMS,
     SIGNIFICANT_DIGITS,
     SUBJECT_WEIGHT,
+    choose_atoms,
     linear_width,
 )
 from synth_spark.codecs.number import NumberSummary
@@ -120,7 +120,7 @@ def summarize_numbers(values: DataFrame, columns: Sequence[Measured], missing: S
         bounded = (low is None or high is None) or low <= high
         kept.append((_bounded(low), _bounded(high)) if bounded else (None, None))
     totals = values.groupBy("f", "v").agg(F.sum("w").alias("w"), F.count(F.lit(1)).alias("subjects")).persist()
-    atoms = _atoms(totals, columns, {f: spread[f].subjects for f in spread})
+    atoms = _atoms(totals, columns)
     cells = _cells(totals, kept, [f for f, column in enumerate(columns) if column.clustered])
     totals.unpersist()
     return [
@@ -133,18 +133,17 @@ def _bounded(value: float | None) -> int | None:
     return None if value is None else max(-LONG_LIMIT, min(LONG_LIMIT, int(value)))
 
 
-def _atoms(
-    totals: DataFrame, columns: Sequence[Measured], subjects: dict[int, int]
-) -> dict[int, list[tuple[int, int]]]:
-    """Field -> (unit, weight) of the frequent values, heaviest first; at most ATOM_SHARE rows per field travel."""
-    limits = _by_field({f: number * SUBJECT_WEIGHT // ATOM_SHARE for f, number in subjects.items()})
+def _atoms(totals: DataFrame, columns: Sequence[Measured]) -> dict[int, list[tuple[int, int]]]:
+    """Field -> (unit, weight) of the frequent values, heaviest first; at most MAX_CODE_ATOMS + 1 per field travel."""
     thresholds = _by_field({f: column.threshold for f, column in enumerate(columns)})
-    frequent = totals.where(F.expr(f"subjects >= {thresholds} AND w >= {limits}")).collect()
+    ranked = totals.where(F.expr(f"subjects >= {thresholds}")).withColumn(
+        "r", F.expr("row_number() OVER (PARTITION BY f ORDER BY w DESC, v)")
+    )
+    weights = {row["f"]: row["w"] for row in totals.groupBy("f").agg(F.sum("w").alias("w")).collect()}
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for row in sorted(frequent, key=lambda row: (-row["w"], row["v"])):
-        if len(found[row["f"]]) < MAX_ATOMS:
-            found[row["f"]].append((row["v"], row["w"]))
-    return found
+    for row in ranked.where(F.col("r") <= MAX_CODE_ATOMS + 1).orderBy("f", "r").collect():
+        found[row["f"]].append((row["v"], row["w"]))
+    return defaultdict(list, {f: choose_atoms(values, weights[f]) for f, values in found.items()})
 
 
 def _cells(

@@ -79,6 +79,15 @@ def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(values: list[int]
     assert all(1 <= n <= number.MAX_SLICES for n in spec.params.get("slices", []))
 
 
+def test_a_column_of_codes_keeps_all_its_values_and_others_the_frequent_ones() -> None:
+    few = [(unit, 30 * W - unit) for unit in range(200)]
+    assert edges.choose_atoms(few, sum(weight for _, weight in few)) == few
+    assert len(edges.choose_atoms(few, 20_000 * W)) == edges.MAX_ATOMS, "they hold a third only"
+    many = [(unit, 10 * W) for unit in range(edges.MAX_CODE_ATOMS + 1)]
+    assert len(edges.choose_atoms(many, 10_000 * W)) == edges.MAX_ATOMS
+    assert edges.choose_atoms(many, 11_000 * W) == [], "each is less than a thousandth"
+
+
 def test_bins_end_at_long_empty_stretches() -> None:
     values = [*range(1000, 1400), *range(90_000, 90_400)]
     summary = number.NumberSummary(False, 1005, 90_394, (), tuple((value, W) for value in values))
