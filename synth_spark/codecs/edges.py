@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -70,9 +70,12 @@ def bins(
         edge = roundest(lower, upper, steps, near=near)
         if first < edge < last:
             found.add(edge)
-    merged = _merge(sorted(found), starts, before, margin)
     occupied = Occupied(starts, before, linear_width(low, high))
-    return _part_at_gaps(merged, occupied, margin, steps, most=MAX_CODES - len(atoms))
+    first_merged = _merge(sorted(found), starts, before, margin)
+    most = MAX_CODES - len(atoms)
+    strong = _edges_in_gaps(first_merged, occupied, steps, most=most - len(first_merged))
+    merged = _merge(sorted(found | strong), starts, before, margin, strong=strong)
+    return _part_at_gaps(merged, occupied, margin, steps, most=most)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,10 @@ class Occupied:
         ends = [low, *(min(start + self._width(start), high) for start in inside)]
         return [(end, start) for end, start in zip(ends, [*inside, high], strict=True) if end < start]
 
+    def long_gaps(self, low: int, high: int) -> list[tuple[int, int]]:
+        """Those gaps that are long for the bin."""
+        return [(gap, end) for gap, end in self.gaps(low, high) if (end - gap) * EMPTY_SHARE > high - low]
+
     def weight(self, low: int, high: int) -> int:
         """Weight of the cells that begin in a bin."""
         return self.before[bisect_left(self.starts, high)] - self.before[bisect_left(self.starts, low)]
@@ -99,6 +106,13 @@ class Occupied:
     def _width(self, start: int) -> int:
         """Width of the cell that begins there."""
         return int(min(10 ** max(0, len(str(abs(start))) - SIGNIFICANT_DIGITS), self.linear))
+
+
+def _edges_in_gaps(found: list[tuple[int, int]], occupied: Occupied, steps: Sequence[int], *, most: int) -> set[int]:
+    """A round number in each long empty stretch inside a bin; the longest stretches if there are many."""
+    gaps = [gap for low, high in found for gap in occupied.long_gaps(low, high) if gap[0] > low and gap[1] < high]
+    chosen = sorted(gaps, key=lambda gap: gap[0] - gap[1])[: max(0, most)]
+    return {roundest(gap, end, steps) for gap, end in chosen}
 
 
 def _part_at_gaps(
@@ -129,7 +143,7 @@ def _holes(low: int, high: int, occupied: Occupied, steps: Sequence[int]) -> lis
     Ends inside the bin are round numbers in the empty stretch, no further from the values than an eighth of what the
     values beside it cover.
     """
-    gaps = [(gap, end) for gap, end in occupied.gaps(low, high) if (end - gap) * EMPTY_SHARE > high - low]
+    gaps = occupied.long_gaps(low, high)
     covered = [
         start - end for end, start in zip([low, *(e for _, e in gaps)], [*(g for g, _ in gaps), high], strict=True)
     ]
@@ -201,14 +215,23 @@ def _window(starts: list[int], before: list[int], target: int, slack: int) -> tu
     return starts[lower], starts[upper], starts[min(max(nearest, lower), upper)]
 
 
-def _merge(found: list[int], starts: list[int], before: list[int], margin: int) -> list[tuple[int, int]]:
-    """Bins of at least `margin` weight each; what lies outside belongs to the outermost ones."""
+def _merge(
+    found: list[int], starts: list[int], before: list[int], margin: int, *, strong: Set[int] = frozenset()
+) -> list[tuple[int, int]]:
+    """Bins of at least `margin` weight each; what lies outside belongs to the outermost ones.
+
+    Where too little lies before a strong edge for a bin of its own, the bin before it reaches up to it.
+    """
     merged: list[int] = [found[0]]
     total, reached = before[-1], 0
     for edge in found[1:-1]:
         below = before[bisect_left(starts, edge)]
-        if below - reached >= margin and total - below >= margin:
+        if total - below < margin:
+            continue
+        if below - reached >= margin:
             merged.append(edge)
             reached = below
+        elif edge in strong and len(merged) > 1 and merged[-1] not in strong:
+            merged[-1], reached = edge, below
     merged.append(found[-1])
     return list(pairwise(merged))

@@ -97,6 +97,14 @@ def test_bins_end_at_long_empty_stretches() -> None:
     assert codes[bisect_right(starts, 2_000)] == codes[bisect_right(starts, 1_390)], "all else goes to the nearer side"
 
 
+@pytest.mark.parametrize("count", range(60, 90))
+def test_signs_do_not_mix_where_nothing_lies_near_zero(count: int) -> None:
+    values = [*range(-1000 - 7 * count, -1000, 7), *range(1000, 1900, 7)]
+    summary = number.NumberSummary(False, values[5], values[-6], (), tuple((value, W) for value in values))
+    lows, highs = _bins(number.fit("x", "bigint", {}, summary, threshold=8, steps=DECIMAL_STEPS))
+    assert not any(low < -900 and high > 900 for low, high in zip(lows, highs, strict=True))
+
+
 def test_few_subjects_beyond_a_stretch_get_no_bin_of_their_own() -> None:
     values = [*range(1000, 1400), 90_000, 90_001]
     summary = number.NumberSummary(False, 1001, 90_000, (), tuple((value, W) for value in values))
