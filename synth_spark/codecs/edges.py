@@ -218,12 +218,12 @@ def _window(starts: list[int], before: list[int], target: int, slack: int) -> tu
 def _merge(
     found: list[int], starts: list[int], before: list[int], margin: int, *, strong: Set[int] = frozenset()
 ) -> list[tuple[int, int]]:
-    """Bins of at least `margin` weight each; what lies outside belongs to the outermost ones.
+    """Bins of at least `margin` weight each, without what lies outside: an atom may be nearer to that than a bin is.
 
     Where too little lies before a strong edge for a bin of its own, the bin before it reaches up to it.
     """
     merged: list[int] = [found[0]]
-    total, reached = before[-1], 0
+    reached, total = (before[bisect_left(starts, end)] for end in (found[0], found[-1]))
     for edge in found[1:-1]:
         below = before[bisect_left(starts, edge)]
         if total - below < margin:

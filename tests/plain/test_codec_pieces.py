@@ -50,6 +50,7 @@ VALUES = some.lists(some.integers(-5000, 5000), min_size=30, max_size=400)
 
 @settings(max_examples=200)
 @given(values=VALUES, threshold=some.integers(5, 8), stride=some.sampled_from([1, 7, 100, 10**6]))
+@example(values=[0] * 10 + [-1] * 6 + [3] * 6 + [-4] + [6] * 6 + [9], threshold=7, stride=7)
 def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(values: list[int], threshold: int, stride: int) -> None:
     held: dict[int, int] = {}
     for value in values:  # one subject each
