@@ -19,7 +19,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def store(made_line: MadeLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made_line.workspace.root / 'mlflow.db'}")
+    uri = f"sqlite:///{made_line.workspace.root / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    mlflow.set_tracking_uri(uri)  # what a line in this process has set outranks the environment
+    mlflow.set_registry_uri(uri)
     yield mlflow.MlflowClient()
 
 
