@@ -129,7 +129,9 @@ def _part_at_gaps(
             elif first == high:
                 parted.append((begin, last))
                 begin = high
-            elif spare > 0 and min(occupied.weight(begin, last), occupied.weight(first, high)) >= margin:
+            elif (
+                spare > 0 and min(occupied.weight(begin, last), occupied.weight(first, high)) >= 2 * margin
+            ):  # those clipped to an end count there
                 parted.append((begin, last))
                 begin, spare = first, spare - 1
         if begin < high:
@@ -226,7 +228,7 @@ def _merge(
     reached, total = (before[bisect_left(starts, end)] for end in (found[0], found[-1]))
     for edge in found[1:-1]:
         below = before[bisect_left(starts, edge)]
-        if total - below < margin:
+        if total - below < (2 * margin if edge in strong else margin):
             continue
         if below - reached >= margin:
             merged.append(edge)
