@@ -16,7 +16,6 @@ MAX_CODE_ATOMS = 220  # of a column of codes: a number with few values, that hol
 CODE_SHARE = 0.95  # nearly all
 MAX_BINS = 128
 SUBJECTS_PER_BIN = 12  # on average
-MIN_SUBJECTS = 20  # below this the rest of a column is not resolved at all
 SIGNIFICANT_DIGITS = 4
 LINEAR_CELLS = 100_000
 EMPTY_SHARE = 8  # a stretch without values that is longer than one part in so many of its bin belongs to none
@@ -48,7 +47,7 @@ def bins(
     Long stretches without values lie between bins, not inside: what is decoded lies where values are.
 
     Args:
-        cells: (first unit, weight), ascending, all values.
+        cells: (first unit, weight), ascending, of what lies inside the kept range.
         atoms: unit -> weight, part of the cells' weight.
         low, high: the kept range, as observed; the bins' ends are rounded inward.
         threshold: subjects per bin.
@@ -56,7 +55,7 @@ def bins(
     """
     rest = _without(cells, atoms)
     total = sum(weight for _, weight in rest)
-    if low is None or high is None or low > high or total < MIN_SUBJECTS * SUBJECT_WEIGHT:
+    if low is None or high is None or low > high or total < threshold * SUBJECT_WEIGHT:
         return []
     starts = [start for start, _ in rest]
     before = [0, *accumulate(weight for _, weight in rest)]
@@ -71,10 +70,10 @@ def bins(
         if first < edge < last:
             found.add(edge)
     occupied = Occupied(starts, before, linear_width(low, high))
-    first_merged = _merge(sorted(found), starts, before, margin)
+    first_merged = _merge(sorted(found), occupied, margin)
     most = MAX_CODES - len(atoms)
     strong = _edges_in_gaps(first_merged, occupied, steps, most=most - len(first_merged))
-    merged = _merge(sorted(found | strong), starts, before, margin, strong=strong)
+    merged = _merge(sorted(found | strong), occupied, margin, strong=strong)
     return _part_at_gaps(merged, occupied, margin, steps, most=most)
 
 
@@ -91,21 +90,27 @@ class Occupied:
 
     def gaps(self, low: int, high: int) -> list[tuple[int, int]]:
         """Stretches [from, to) of a bin between two occupied cells, or beside the first or last one, ascending."""
-        inside = self.starts[bisect_left(self.starts, low) : bisect_left(self.starts, high)]
-        ends = [low, *(min(start + self._width(start), high) for start in inside)]
-        return [(end, start) for end, start in zip(ends, [*inside, high], strict=True) if end < start]
+        first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
+        ends = [low, *(min(self._end(i), high) for i in range(first, last))]
+        return [(end, start) for end, start in zip(ends, [*self.starts[first:last], high], strict=True) if end < start]
 
     def long_gaps(self, low: int, high: int) -> list[tuple[int, int]]:
         """Those gaps that are long for the bin."""
         return [(gap, end) for gap, end in self.gaps(low, high) if (end - gap) * EMPTY_SHARE > high - low]
 
     def weight(self, low: int, high: int) -> int:
-        """Weight of the cells that begin in a bin."""
-        return self.before[bisect_left(self.starts, high)] - self.before[bisect_left(self.starts, low)]
+        """Weight of the cells that lie in a bin with their whole width: no less than this lies in it."""
+        first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
+        if last > first and self._end(last - 1) > high:
+            last -= 1
+        return self.before[last] - self.before[first]
 
-    def _width(self, start: int) -> int:
-        """Width of the cell that begins there."""
-        return int(min(10 ** max(0, len(str(abs(start))) - SIGNIFICANT_DIGITS), self.linear))
+    def _end(self, i: int) -> int:
+        """Where the cell ends; some cells are narrower than `linear`, but none reaches into the next one."""
+        start = self.starts[i]
+        width = int(min(10 ** max(0, len(str(abs(start))) - SIGNIFICANT_DIGITS), self.linear))
+        end = start - start % width + width
+        return min(end, self.starts[i + 1]) if i + 1 < len(self.starts) else end
 
 
 def _edges_in_gaps(found: list[tuple[int, int]], occupied: Occupied, steps: Sequence[int], *, most: int) -> set[int]:
@@ -129,9 +134,7 @@ def _part_at_gaps(
             elif first == high:
                 parted.append((begin, last))
                 begin = high
-            elif (
-                spare > 0 and min(occupied.weight(begin, last), occupied.weight(first, high)) >= 2 * margin
-            ):  # those clipped to an end count there
+            elif spare > 0 and min(occupied.weight(begin, last), occupied.weight(first, high)) >= margin:
                 parted.append((begin, last))
                 begin, spare = first, spare - 1
         if begin < high:
@@ -218,22 +221,19 @@ def _window(starts: list[int], before: list[int], target: int, slack: int) -> tu
 
 
 def _merge(
-    found: list[int], starts: list[int], before: list[int], margin: int, *, strong: Set[int] = frozenset()
+    found: list[int], occupied: Occupied, margin: int, *, strong: Set[int] = frozenset()
 ) -> list[tuple[int, int]]:
     """Bins of at least `margin` weight each, without what lies outside: an atom may be nearer to that than a bin is.
 
     Where too little lies before a strong edge for a bin of its own, the bin before it reaches up to it.
     """
     merged: list[int] = [found[0]]
-    reached, total = (before[bisect_left(starts, end)] for end in (found[0], found[-1]))
     for edge in found[1:-1]:
-        below = before[bisect_left(starts, edge)]
-        if total - below < (2 * margin if edge in strong else margin):
+        if occupied.weight(edge, found[-1]) < (2 * margin if edge in strong else margin):
             continue
-        if below - reached >= margin:
+        if occupied.weight(merged[-1], edge) >= margin:
             merged.append(edge)
-            reached = below
         elif edge in strong and len(merged) > 1 and merged[-1] not in strong:
-            merged[-1], reached = edge, below
+            merged[-1] = edge
     merged.append(found[-1])
     return list(pairwise(merged))

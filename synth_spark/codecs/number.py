@@ -29,7 +29,7 @@ class NumberSummary:
     low: int | None  # smallest unit kept: that of the k-th most extreme subject; None if there are fewer than k
     high: int | None  # largest unit kept
     atoms: tuple[tuple[int, int], ...]  # (unit, weight) of the values frequent enough, heaviest first
-    cells: tuple[tuple[int, int], ...]  # (first unit, weight) of order-preserving cells over all values, ascending
+    cells: tuple[tuple[int, int], ...]  # (first unit, weight) of order-preserving cells of what is kept, ascending
 
 
 def fit(

@@ -149,7 +149,7 @@ def _atoms(totals: DataFrame, columns: Sequence[Measured]) -> dict[int, list[tup
 def _cells(
     totals: DataFrame, kept: Sequence[tuple[int | None, int | None]], clustered: Sequence[int]
 ) -> dict[int, list[tuple[int, int]]]:
-    """Field -> (first unit, weight) of order-preserving cells; what lies outside the kept range counts at its ends."""
+    """Field -> (first unit, weight) of order-preserving cells of what lies inside the kept range."""
     known = {f: (low, high) for f, (low, high) in enumerate(kept) if low is not None and high is not None}
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
     if not known:
@@ -158,7 +158,8 @@ def _cells(
         _by_field({f: low for f, (low, _) in known.items()}),
         _by_field({f: high for f, (_, high) in known.items()}),
     )
-    inside = totals.where(F.col("f").isin(*known)).withColumn("x", F.expr(f"least(greatest(v, {lows}), {highs})"))
+    inside = totals.where(F.col("f").isin(*known)).where(F.expr(f"v BETWEEN {lows} AND {highs}"))
+    inside = inside.withColumnRenamed("v", "x")
     widths = {f: linear_width(low, high) for f, (low, high) in known.items()}
     finest = _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1])
     linear = _by_field({f: min(width, finest.get(f, width)) for f, width in widths.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 
 import pytest
 from hypothesis import example, given, settings
@@ -45,35 +46,51 @@ def test_the_roundest_number_is_inside(low: int, width: int) -> None:
     assert low <= roundest(low, low + width) <= low + width
 
 
+STEPS = {"decimal": DECIMAL_STEPS, "clock": clock_steps(1_000_000)}
 VALUES = some.lists(some.integers(-5000, 5000), min_size=30, max_size=400)
 
 
+def _summary(values: list[int], threshold: int) -> number.NumberSummary:
+    """What statistics tell of a column in which each value is another subject's."""
+    ordered = sorted(values)
+    low, high = ordered[threshold - 1], ordered[-threshold]
+    held = Counter(values)
+    atoms = [(unit, n * W) for unit, n in sorted(held.items(), key=lambda item: -item[1]) if n >= threshold]
+    cells: Counter[int] = Counter()
+    for unit, n in held.items():
+        if low <= unit <= high:
+            digits = max(0, len(str(abs(unit))) - edges.SIGNIFICANT_DIGITS)
+            cells[unit - unit % min(10**digits, edges.linear_width(low, high))] += n * W
+    return number.NumberSummary(False, low, high, tuple(atoms), tuple(sorted(cells.items())))
+
+
 @settings(max_examples=200)
-@given(values=VALUES, threshold=some.integers(5, 8), stride=some.sampled_from([1, 7, 100, 10**6]))
-@example(values=[0] * 10 + [-1] * 6 + [3] * 6 + [-4] + [6] * 6 + [9], threshold=7, stride=7)
-def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(values: list[int], threshold: int, stride: int) -> None:
-    held: dict[int, int] = {}
-    for value in values:  # one subject each
-        held[value // 3 * stride] = held.get(value // 3 * stride, 0) + 1
-    atoms = tuple((value, n * W) for value, n in sorted(held.items(), key=lambda item: -item[1]) if n >= threshold)
-    cells = tuple((value, n * W) for value, n in sorted(held.items()))
-    ordered = sorted(value // 3 * stride for value in values)
-    summary = number.NumberSummary(False, ordered[threshold - 1], ordered[-threshold], atoms, cells)
-    spec = number.fit("x", "bigint", {}, summary, threshold=threshold, steps=DECIMAL_STEPS, levels=2)
+@given(
+    values=VALUES,
+    threshold=some.integers(5, 8),
+    stride=some.sampled_from([1, 7, 100, 10**6, 86_400]),
+    steps=some.sampled_from(["decimal", "clock"]),
+)
+@example(values=[0] * 10 + [-1] * 6 + [3] * 6 + [-4] + [6] * 6 + [9], threshold=7, stride=7, steps="decimal")
+@example(values=[0] * 30 + [9] * 4 + [12] * 6 + [90] * 2 + [9999] * 6, threshold=6, stride=7, steps="decimal")
+def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(
+    values: list[int], threshold: int, stride: int, steps: str
+) -> None:
+    units = [value // 3 * stride for value in values]
+    summary = _summary(units, threshold)
+    spec = number.fit("x", "bigint", {}, summary, threshold=threshold, steps=STEPS[steps], levels=2)
     starts, codes = number.segments(spec)
     assert starts == sorted(set(starts)) and set(codes) == set(range(spec.cardinalities[0]))
+    atoms = dict(summary.atoms)
     bins = list(zip(spec.params["lows"], spec.params["highs"], strict=True))
-    counts = dict.fromkeys(range(spec.cardinalities[0]), 0)
-    for value, n in held.items():
-        counts[codes[bisect_right(starts, value)]] += n
     for i, (low, high) in enumerate(bins):
-        code = len(spec.params["atoms"]) + i
-        assert counts[code] >= threshold or len(bins) == 1
+        inside = sum(low <= unit < high and unit not in atoms for unit in units)
+        assert inside >= threshold or len(bins) == 1
         assert low < high
-        assert low >= ordered[threshold - 1] and high <= ordered[-threshold] + 1
-        free = [u for u in (low, high - 1, (low + high) // 2) if u not in dict(atoms)]
-        assert all(codes[bisect_right(starts, u)] == code for u in free)
-    for i, (unit, _) in enumerate(atoms[: edges.MAX_ATOMS]):
+        assert low >= summary.low and high <= summary.high + 1 or bins == [(0, 1)]
+        free = [u for u in (low, high - 1, (low + high) // 2) if u not in atoms]
+        assert all(codes[bisect_right(starts, u)] == len(spec.params["atoms"]) + i for u in free)
+    for i, unit in enumerate(spec.params["atoms"]):
         assert codes[bisect_right(starts, unit)] == i
     widths = [high - low for low, high in bins]
     assert len(spec.cardinalities) == (2 if max(widths, default=1) > 1 else 1)
