@@ -87,7 +87,7 @@ def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(
         inside = sum(low <= unit < high and unit not in atoms for unit in units)
         assert inside >= threshold or len(bins) == 1
         assert low < high
-        assert low >= summary.low and high <= summary.high + 1 or bins == [(0, 1)]
+        assert (low >= summary.low and high <= summary.high + 1) or bins == [(0, 1)]
         free = [u for u in (low, high - 1, (low + high) // 2) if u not in atoms]
         assert all(codes[bisect_right(starts, u)] == len(spec.params["atoms"]) + i for u in free)
     for i, unit in enumerate(spec.params["atoms"]):
