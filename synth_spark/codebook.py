@@ -15,7 +15,7 @@ from typing import Any
 
 from synth_spark.errors import ContractError
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One field: a source column, two of them (a place), or a derived one (start, elapsed, length).
+    """One field: a source column, two of them (a place), or a derived one (start, length, period, elapsed).
 
     `columns` names the source columns that it decodes to; a derived field has none. `params` belongs to the family's
     codec, which alone reads it. `protection` counts what was done to the field, in subjects and rows.
@@ -64,10 +64,10 @@ class FieldSpec:
 
 @dataclass(frozen=True)
 class Codebook:
-    """Fields in model order: static = attributes, start, length; event = elapsed, then the rest.
+    """Fields in model order: static = attributes, start, length; event = period, elapsed, then the rest.
 
-    Without a clock there is neither start nor elapsed; without events there are no event fields either, and the
-    length is 0 for everybody.
+    Without a clock there is neither start nor period nor elapsed; without events there are no event fields either, and
+    the length is 0 for everybody.
     """
 
     subjects: SourceTable | None
@@ -103,9 +103,19 @@ class Codebook:
         return self.static_fields[-2] if self.time is not None else None
 
     @property
+    def period(self) -> FieldSpec | None:
+        """Roughly when an event is: for the model alone, decoding goes by `elapsed`; None without a clock."""
+        return self.event_fields[0] if self.time is not None else None
+
+    @property
     def elapsed(self) -> FieldSpec | None:
         """Time since the event before; None without a clock."""
-        return self.event_fields[0] if self.time is not None else None
+        return self.event_fields[1] if self.time is not None else None
+
+    @property
+    def value_fields(self) -> tuple[FieldSpec, ...]:
+        """The event fields that decode to source columns of their own."""
+        return self.event_fields[2:] if self.time is not None else self.event_fields
 
     def to_json(self) -> str:
         """Canonical JSON: equal codebooks give equal text."""

@@ -85,7 +85,9 @@ def fit(
     """The field's specification; `steps` are the round times of the unit."""
 
     def fitted(summary: NumberSummary, round_steps: tuple[int, ...], always: tuple[int, ...] = ()) -> FieldSpec:
-        return number.fit("", "bigint", {}, summary, threshold=threshold, steps=round_steps, levels=2, always=always)
+        return number.fit(
+            "", "bigint", {}, summary, threshold=threshold, steps=round_steps, slices=number.FINE, always=always
+        )
 
     found = {"weeks": fitted(weeks, DECIMAL_STEPS)}
     cardinalities = [SAME_DAY + 1, *found["weeks"].cardinalities]

@@ -41,6 +41,7 @@ def bins(
     *,
     threshold: int,
     steps: Sequence[int],
+    most: int = MAX_BINS,
 ) -> list[tuple[int, int]]:
     """Bins [low, high) for the weight that the atoms leave over; none if too few subjects hold it.
 
@@ -52,6 +53,7 @@ def bins(
         low, high: the kept range, as observed; the bins' ends are rounded inward.
         threshold: subjects per bin.
         steps: round numbers, descending.
+        most: bins of equal weight; halved tails and long empty stretches add to them.
     """
     rest = _without(cells, atoms)
     total = sum(weight for _, weight in rest)
@@ -62,7 +64,7 @@ def bins(
     margin = threshold * SUBJECT_WEIGHT
     first, last = _kept_range(starts, before, low, high, margin, steps)
     room = MAX_CODES - MAX_TAILS - len(atoms)
-    number = max(1, min(MAX_BINS, room, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
+    number = max(1, min(most, room, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
     found = {first, last}
     for target, slack in _targets(total, number):
         lower, upper, near = _window(starts, before, target, slack)
@@ -71,10 +73,10 @@ def bins(
             found.add(edge)
     occupied = Occupied(starts, before, linear_width(low, high))
     first_merged = _merge(sorted(found), occupied, margin)
-    most = MAX_CODES - len(atoms)
-    strong = _edges_in_gaps(first_merged, occupied, steps, most=most - len(first_merged))
+    most_codes = MAX_CODES - len(atoms)
+    strong = _edges_in_gaps(first_merged, occupied, steps, most=most_codes - len(first_merged))
     merged = _merge(sorted(found | strong), occupied, margin, strong=strong)
-    return _part_at_gaps(merged, occupied, margin, steps, most=most)
+    return _part_at_gaps(merged, occupied, margin, steps, most=most_codes)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Numbers, dates and times as codes: frequent exact values (atoms), and bins for the rest. [plain]
 
 Code order: missing (if any value is missing), atoms, bins. The atoms and bins tile the whole line, so every value
-has a code; a bin never contains an atom, so decoding a bin never produces one. With two levels a second code says
+has a code; a bin never contains an atom, so decoding a bin never produces one. With slices a second code says
 in which equal slice of its bin a value lies.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import edges, sql, units
 
-MAX_SLICES = 256
+FINE = 256  # slices of a bin where single units tell: times, places
+COARSE = 16  # slices of a bin where they only sharpen it
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,24 @@ def fit(
     *,
     threshold: int,
     steps: tuple[int, ...],
-    levels: int = 1,
+    slices: int = 1,
     always: tuple[int, ...] = (),
+    most_bins: int = edges.MAX_BINS,
 ) -> FieldSpec:
     """The field's specification.
 
     Args:
         threshold: subjects that every atom and bin must have.
         steps: round numbers of the unit, see rounding.
-        levels: 2 adds the slice inside the bin as a second sub-column, where a bin holds more than one unit.
+        slices: most equal slices of a bin; above 1 they are a second sub-column, where a bin holds more than one unit.
         always: units that are atoms whatever their support (constants of the format, never data).
+        most_bins: about as many bins at most.
     """
     atoms = [unit_ for unit_, _ in summary.atoms]
     atoms += [unit_ for unit_ in always if unit_ not in atoms]
-    bins = edges.bins(summary.cells, dict(summary.atoms), summary.low, summary.high, threshold=threshold, steps=steps)
+    bins = edges.bins(
+        summary.cells, dict(summary.atoms), summary.low, summary.high, threshold=threshold, steps=steps, most=most_bins
+    )
     bins = edges.without_empty(bins, sorted(atoms))
     if not atoms and not bins and not summary.missing:
         bins = [(0, 1)]  # too few subjects to tell anything: a constant
@@ -66,10 +71,11 @@ def fit(
     }
     codes = summary.missing + len(atoms) + len(bins)
     cardinalities = [codes]
-    slices = [-(-(high - low) // _slice_width(low, high)) for low, high in bins]
-    if levels == 2 and max(slices, default=1) > 1:
-        params["slices"] = slices
-        cardinalities.append(max(slices))
+    widths = [-(-(high - low) // slices) for low, high in bins]
+    counts = [-(-(high - low) // width) for (low, high), width in zip(bins, widths, strict=True)]
+    if max(counts, default=1) > 1:
+        params["slice_widths"] = widths
+        cardinalities.append(max(counts))
     return FieldSpec(name, "number", source_type, tuple(cardinalities), params)
 
 
@@ -104,16 +110,15 @@ def encode_units(spec: FieldSpec, value: str) -> list[str]:
     params = spec.params
     code = _code_sql(spec, "x")
     first = f"CAST({sql.bind('x', value, code)} AS SMALLINT)"
-    if "slices" not in params:
+    if "slice_widths" not in params:
         return [first]
     bounds = [(0, 1)] * (spec.cardinalities[0] - len(params["lows"]))
     bounds += list(zip(params["lows"], params["highs"], strict=True))
     lows, lasts = sql.bigints([low for low, _ in bounds]), sql.bigints([high - 1 for _, high in bounds])
-    widths = sql.bigints([_slice_width(low, high) for low, high in bounds])
+    widths = sql.bigints(_widths(spec))
     inside = (
         f"least(greatest(coalesce(x, 0L), {sql.entry(lows, 'c')}), {sql.entry(lasts, 'c')}) - {sql.entry(lows, 'c')}"
     )
-    # atoms and missing values have one slice only: their bounds are a single unit
     slice_ = sql.bind("x", value, sql.bind("c", code, f"({inside}) div {sql.entry(widths, 'c')}"))
     return [first, f"CAST({slice_} AS SMALLINT)"]
 
@@ -128,8 +133,8 @@ def decode_units(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int]
     skips: list[list[int]] = [[]] * (len(bounds) - len(bins)) + [
         _inside(params["atoms"], low, high) for low, high in bins
     ]
-    if "slices" in params:
-        return _decode_slice(bounds, skips, code, code_sqls[1], draw_sql(0))
+    if "slice_widths" in params:
+        return _decode_slice(bounds, skips, _widths(spec), code, code_sqls[1], draw_sql(0))
     counts = [1 if low is None else high - low - len(skip) for (low, high), skip in zip(bounds, skips, strict=True)]
     low_sql = sql.entry(sql.bigints([low for low, _ in bounds]), code)
     unit = f"{low_sql} + pmod({draw_sql(0)}, {sql.entry(sql.bigints(counts), code)})"
@@ -152,8 +157,10 @@ def _inside(atoms: list[int], low: int, high: int) -> list[int]:
     return [unit for unit in sorted(atoms) if low <= unit < high]
 
 
-def _slice_width(low: int, high: int) -> int:
-    return max(1, -(-(high - low) // MAX_SLICES))
+def _widths(spec: FieldSpec) -> list[int]:
+    """Units per slice, for every code; atoms and missing values have one slice of one unit."""
+    of_bins: list[int] = spec.params["slice_widths"]
+    return [1] * (spec.cardinalities[0] - len(of_bins)) + of_bins
 
 
 def _skip(unit_sql: str, skips_sql: str) -> str:
@@ -162,11 +169,15 @@ def _skip(unit_sql: str, skips_sql: str) -> str:
 
 
 def _decode_slice(
-    bounds: list[tuple[int | None, int]], skips: list[list[int]], code: str, slice_code: str, draw: str
+    bounds: list[tuple[int | None, int]],
+    skips: list[list[int]],
+    widths: list[int],
+    code: str,
+    slice_code: str,
+    draw: str,
 ) -> str:
     """A slice that the model chose but that does not exist, or that holds atoms only, is moved to one that does."""
     known = [(0, 1) if low is None else (low, high) for low, high in bounds]
-    widths = [_slice_width(low, high) for low, high in known]
     free = [_free_slices(low, high, width, skip) for (low, high), width, skip in zip(known, widths, skips, strict=True)]
     counts = [number for number, _ in free]
     jumps = [jump for _, jump in free]

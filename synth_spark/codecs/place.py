@@ -63,7 +63,7 @@ def fit(
     Params: cells (the fit of the line), scale, types; low and high: [latitude, longitude] of a box around nearly all
     places, whose corners are round and have `threshold` subjects beyond them: for display.
     """
-    cells = number.fit("", "bigint", {}, summary, threshold=threshold, steps=DECIMAL_STEPS, levels=2)
+    cells = number.fit("", "bigint", {}, summary, threshold=threshold, steps=DECIMAL_STEPS, slices=number.FINE)
     low, high = _box(summary, scale, threshold)
     params = {
         "cells": {"cardinalities": list(cells.cardinalities), "params": cells.params},

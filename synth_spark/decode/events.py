@@ -72,7 +72,7 @@ def _events(sequences: DataFrame, codebook: Codebook, table: SourceTable, seed: 
     events = _steps(sequences, codebook, seed)
     fields = _coded(codebook.event_fields, lambda i: f"__code{i}", seed, STEP)
     if codebook.time is not None:
-        clock, *fields = fields
+        _, clock, *fields = fields
         key = key_sql(SUBJECT_NUMBER, table.type_of(table.key), derive(seed, "keys"))
         # the fresh key and not the subject number: the table is written clustered by it
         events = with_time(events.withColumn(KEY, F.expr(key)), codebook, clock.codes, clock.draw)

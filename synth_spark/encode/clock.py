@@ -1,4 +1,4 @@
-"""The clock of histories while encoding: what is measured of it, and the start and elapsed fields. [plain]"""
+"""The clock of histories while encoding: what is measured of it, and the start, period and elapsed fields. [plain]"""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from synth_spark.codecs import calendar, number
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
 
-START, ELAPSED = "start", "elapsed"
+START, PERIOD, ELAPSED = "start", "period", "elapsed"
+MAX_PERIODS = 64
 
 
 @dataclass(frozen=True)
@@ -42,28 +43,43 @@ class Clock:
 
     @property
     def measures(self) -> dict[str, tuple[str, str]]:
-        """What is fitted: name -> (frame, BIGINT expression); null where it does not apply."""
+        """What is fitted: name -> (frame, BIGINT expression); null where it does not apply.
+
+        The first three stand for the start, the period and the elapsed field.
+        """
         if not self.is_calendar:
-            return {"start": ("subjects", "first"), "elapsed": ("events", "u - b")}
+            return {START: ("subjects", "first"), PERIOD: ("events", "u"), ELAPSED: ("events", "u - b")}
         parts = calendar.parts_of("u", "b", self.per_day)
-        found = {"start": ("subjects", calendar.week_sql("first", self.per_day)), "weeks": ("events", parts.weeks)}
+        found = {
+            START: ("subjects", calendar.week_sql("first", self.per_day)),
+            PERIOD: ("events", calendar.date_sql("u", self.per_day)),
+            "weeks": ("events", parts.weeks),
+        }
         if self.per_day > 1:
             found |= {"times": ("events", parts.time), "gaps": ("events", parts.gap)}
         return found
 
-    def fit(self, summaries: dict[str, NumberSummary], thresholds: dict[str, int]) -> tuple[FieldSpec, FieldSpec]:
-        """The start and the elapsed field, from a summary of each measure."""
+    def fit(self, summaries: dict[str, NumberSummary], thresholds: dict[str, int]) -> list[FieldSpec]:
+        """The start, the period and the elapsed field, from a summary of each measure."""
         steps = DECIMAL_STEPS if self.is_calendar else self.steps
         start = number.fit(
-            START, "bigint", {}, summaries["start"], threshold=thresholds["start"], steps=steps, levels=2
+            START, "bigint", {}, summaries[START], threshold=thresholds[START], steps=steps, slices=number.FINE
         )
+        spans = replace(summaries[PERIOD], missing=False, atoms=())
+        period = number.fit(
+            PERIOD, "bigint", {}, spans, threshold=thresholds[PERIOD], steps=steps, most_bins=MAX_PERIODS
+        )
+        return [start, period, self._fit_elapsed(summaries, thresholds)]
+
+    def _fit_elapsed(self, summaries: dict[str, NumberSummary], thresholds: dict[str, int]) -> FieldSpec:
         if not self.is_calendar:
-            gaps = replace(summaries["elapsed"], missing=False)  # the first event's is 0, never missing
-            threshold = thresholds["elapsed"]
-            fitted = number.fit(ELAPSED, "bigint", {}, gaps, threshold=threshold, steps=steps, levels=2, always=(0,))
-            return start, fitted
+            gaps = replace(summaries[ELAPSED], missing=False)  # the first event's is 0, never missing
+            threshold = thresholds[ELAPSED]
+            return number.fit(
+                ELAPSED, "bigint", {}, gaps, threshold=threshold, steps=self.steps, slices=number.FINE, always=(0,)
+            )
         nothing = NumberSummary(False, None, None, (), ())
-        elapsed = calendar.fit(
+        return calendar.fit(
             ELAPSED,
             self.type,
             self.per_day,
@@ -73,7 +89,6 @@ class Clock:
             threshold=thresholds["weeks"],
             steps=self.steps,
         )
-        return start, elapsed
 
     def first_time(self, start: FieldSpec) -> int:
         """The earliest time, in units, that the start field can decode to."""
@@ -82,7 +97,11 @@ class Clock:
 
     def encode_start(self, start: FieldSpec) -> list[str]:
         """Codes of the subjects frame."""
-        return number.encode_units(start, self.measures["start"][1])
+        return number.encode_units(start, self.measures[START][1])
+
+    def encode_period(self, period: FieldSpec) -> list[str]:
+        """Codes of the events frame."""
+        return number.encode_units(period, self.measures[PERIOD][1])
 
     def encode_elapsed(self, elapsed: FieldSpec) -> list[str]:
         """Codes of the events frame."""

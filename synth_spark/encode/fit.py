@@ -139,7 +139,7 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
 def _fit_numbers(
     subjects: DataFrame, events: DataFrame, plan: Plan, units: Units, clock: Clock | None
 ) -> tuple[dict[str, FieldSpec], list[FieldSpec]]:
-    """Number and place fields by key; and start and elapsed, if there is a clock."""
+    """Number and place fields by key; and start, period and elapsed, if there is a clock."""
     fields = [field for field in plan.fields if field.family in ("number", "place")]
     measures = clock.measures if clock else {}
     columns = [
@@ -158,8 +158,10 @@ def _fit_numbers(
             dict(zip(measures, summaries[len(fields) :], strict=True)),
             {name: plan.thresholds.of(name) for name in measures},
         )
-    # of a clock's measures the first two stand for the start and the elapsed field
-    clipped = st.clipped_counts(values, [*map(_range, specs), *([None] * (len(columns) - len(specs)))])
+    ranges = [*map(_range, specs), *([None] * (len(columns) - len(specs)))]
+    if clock:
+        ranges[len(fields) + 1] = None  # decoding does not go by the period: it clips nothing
+    clipped = st.clipped_counts(values, ranges)
     values.unpersist()
     counted = [
         replace(
@@ -188,7 +190,7 @@ def _fit_field(field: FieldPlan, units: Units, summary: NumberSummary, threshold
         summary,
         threshold=threshold,
         steps=clock_steps(unit["micros"]) if "micros" in unit else DECIMAL_STEPS,
-        levels=2 if in_time else 1,
+        slices=number.FINE if in_time else number.COARSE,
     )
     return replace(spec, columns=field.columns)
 

@@ -63,10 +63,10 @@ def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
     """One row per subject: SUBJECT_NUMBER, SPLIT, NUM_EVENTS, STATIC_CODES, EVENT_CODES."""
     clock = Clock.of(codebook)
     static, subjects = _encode(frames.subjects, plan.subject_fields, codebook.static_fields)
-    event, events = _encode(frames.events, plan.event_fields, codebook.event_fields[1 if clock else 0 :])
-    if clock and codebook.start and codebook.elapsed:
+    event, events = _encode(frames.events, plan.event_fields, codebook.value_fields)
+    if clock and codebook.start and codebook.period and codebook.elapsed:
         static += clock.encode_start(codebook.start)
-        event = [*clock.encode_elapsed(codebook.elapsed), *event]
+        event = [*clock.encode_period(codebook.period), *clock.encode_elapsed(codebook.elapsed), *event]
     static += length.encode(codebook.length, "events")
     kept = F.expr(length.kept_sql(codebook.length, "events")).cast("int")
     subjects = subjects.select("n", "split", kept.alias("kept"), _codes(static).alias(STATIC_CODES))

@@ -78,7 +78,7 @@ def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(
 ) -> None:
     units = [value // 3 * stride for value in values]
     summary = _summary(units, threshold)
-    spec = number.fit("x", "bigint", {}, summary, threshold=threshold, steps=STEPS[steps], levels=2)
+    spec = number.fit("x", "bigint", {}, summary, threshold=threshold, steps=STEPS[steps], slices=number.FINE)
     starts, codes = number.segments(spec)
     assert starts == sorted(set(starts)) and set(codes) == set(range(spec.cardinalities[0]))
     atoms = dict(summary.atoms)
@@ -94,7 +94,7 @@ def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(
         assert codes[bisect_right(starts, unit)] == i
     widths = [high - low for low, high in bins]
     assert len(spec.cardinalities) == (2 if max(widths, default=1) > 1 else 1)
-    assert all(1 <= n <= number.MAX_SLICES for n in spec.params.get("slices", []))
+    assert all(k <= number.FINE for k in spec.cardinalities)
 
 
 def test_a_column_of_codes_keeps_all_its_values_and_others_the_frequent_ones() -> None:

@@ -31,8 +31,8 @@ RAW = {
 PACKAGE = {
     "data/planes.csv": "tailnum,year,speed\nN1,1999,NA\n",
     "data/airports.csv": "faa,name,lat,lon\nJFK,Kennedy,40.6,-73.7\nLAX,Angeles,33.9,-118.4\n",
-    "data/flights.csv.zip": "year,month,day,dep_time,tailnum,origin,dest,hour,minute,time_hour\n"
-    "2013,7,1,NA,N1,JFK,LAX,5,58,2013-07-01T09:00:00Z\n2013,7,2,601,NA,LAX,SJU,6,0,2013-07-02T10:00:00Z\n",
+    "data/flights.csv.zip": "year,month,day,dep_time,sched_dep_time,tailnum,origin,dest,hour,minute,time_hour\n"
+    "2013,7,1,NA,558,N1,JFK,LAX,5,58,2013-07-01T09:00:00Z\n2013,7,2,601,600,NA,LAX,SJU,6,0,2013-07-02T10:00:00Z\n",
 }
 
 

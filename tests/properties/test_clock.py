@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ KINDS: list[tuple[str, dict[str, int]]] = [
     ("timestamp", {"micros": DAY}),
     ("bigint", {}),
 ]
-THRESHOLDS = dict.fromkeys(("start", "elapsed", "weeks", "times", "gaps"), 5)
+THRESHOLDS = dict.fromkeys(("start", "period", "elapsed", "weeks", "times", "gaps"), 5)
 
 
 @pytest.fixture
@@ -73,11 +74,13 @@ def _fitted(subjects: DataFrame, events: DataFrame, clock: Clock, last: int) -> 
     columns = [st.Measured(frame, text, THRESHOLDS[name]) for name, (frame, text) in clock.measures.items()]
     missing = [count > 0 for count in st.missing_counts(subjects, events, columns)]
     found = st.summarize_numbers(st.weighted_values(subjects, events, columns, "bigint"), columns, missing)
-    start, elapsed = clock.fit(dict(zip(clock.measures, found, strict=True)), THRESHOLDS)
+    start, period, elapsed = clock.fit(dict(zip(clock.measures, found, strict=True)), THRESHOLDS)
     column = SourceColumn("at", clock.type)
     time = {"type": clock.type, "unit": clock.unit, "low": clock.first_time(start), "end": last}
     lengths = length.fit([(7, 99)], 7, threshold=5)
-    return Codebook(None, SourceTable((column,), "k", "at"), (start, lengths), (elapsed,), {}, {}, seed=1, time=time)
+    return Codebook(
+        None, SourceTable((column,), "k", "at"), (start, lengths), (period, elapsed), {}, {}, seed=1, time=time
+    )
 
 
 def _draw(i: int) -> str:
@@ -145,6 +148,28 @@ def test_times_come_back_in_order_and_inside(
         assert all(row["__time"] == row["u"] for row in rows if row["n"] not in kept)
     for frame in (subject_rows, event_rows):
         frame.unpersist()
+
+
+@pytest.mark.parametrize(("kind", "unit"), KINDS)
+def test_times_that_many_share_come_back_exactly(small: SparkSession, kind: str, unit: dict[str, int]) -> None:
+    clock = Clock(kind, unit)
+    per_day = clock.per_day if clock.is_calendar else 1
+    rng = random.Random(3)
+    hours = [0, per_day // 3, per_day // 2]
+    gaps = [0, per_day, 3 * per_day, 7 * per_day, 1000 * per_day]
+    histories = []
+    for _ in range(300):
+        times = [rng.randrange(-3, 9) * per_day + rng.choice(hours)]
+        times += [times[0] + gap for gap in itertools.accumulate(rng.choices(gaps, k=rng.randrange(4)))]
+        histories.append([*times, times[-1] + min(1, per_day - 1)])
+    last = max(history[-1] for history in histories)
+    subject_rows, event_rows = _frames(small, histories)
+    codebook = _fitted(subject_rows, event_rows, clock, last)
+    start, elapsed = codebook.start, codebook.elapsed
+    assert start is not None and elapsed is not None and _is_exact(elapsed) and _is_exact(start)
+    assert not any(_clipped(histories, clock, codebook))
+    rows = _decoded(_coded(subject_rows, event_rows, clock, codebook), codebook)
+    assert [row["__time"] for row in rows] == [row["u"] for row in rows] and len(rows) == sum(map(len, histories))
 
 
 @pytest.mark.parametrize(("kind", "unit"), KINDS)

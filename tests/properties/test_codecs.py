@@ -100,7 +100,7 @@ def small(spark: SparkSession) -> Iterator[SparkSession]:
         spark.conf.unset(key)
 
 
-@pytest.mark.parametrize(("subjects", "levels"), [(0, 1), (1, 2), (60, 1), (400, 1), (400, 2)])
+@pytest.mark.parametrize(("subjects", "slices"), [(0, 1), (1, 256), (60, 16), (400, 1), (400, 256)])
 @settings(
     max_examples=2,
     deadline=None,
@@ -108,11 +108,11 @@ def small(spark: SparkSession) -> Iterator[SparkSession]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(made=MADE)
-def test_there_and_back(small: SparkSession, subjects: int, levels: int, made: Made) -> None:
+def test_there_and_back(small: SparkSession, subjects: int, slices: int, made: Made) -> None:
     made = replace(made, subjects=subjects)
     columns = ", ".join(f"e{i} {kind}" for i, kind in enumerate(TYPES))
     table = small.createDataFrame(made.rows(), f"n bigint, {columns}").coalesce(2).persist()
-    specs = _fit(table, levels)
+    specs = _fit(table, slices)
     for spec in specs:
         assert all(1 <= cardinality <= 256 for cardinality in spec.cardinalities), spec.name
     _check_codes(small, specs)
@@ -120,7 +120,7 @@ def test_there_and_back(small: SparkSession, subjects: int, levels: int, made: M
     table.unpersist()
 
 
-def _fit(table: DataFrame, levels: int) -> list[FieldSpec]:
+def _fit(table: DataFrame, slices: int) -> list[FieldSpec]:
     from synth_spark.codecs import category, number
     from synth_spark.encode import statistics as st
     from synth_spark.encode.fields import FieldPlan
@@ -143,7 +143,7 @@ def _fit(table: DataFrame, levels: int) -> list[FieldSpec]:
         st.weighted_values(table, table, measured, "bigint"), measured, [count > 0 for count in missing]
     )
     specs = [
-        number.fit(p.name, p.types[0], chosen[p.key], s, threshold=m.threshold, steps=DECIMAL_STEPS, levels=levels)
+        number.fit(p.name, p.types[0], chosen[p.key], s, threshold=m.threshold, steps=DECIMAL_STEPS, slices=slices)
         for p, s, m in zip(numbers, summaries, measured, strict=True)
     ]
     texts = [st.Measured("events", p.key, 5) for p in categories]

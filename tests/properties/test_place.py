@@ -178,8 +178,12 @@ def _decoded(rows: DataFrame, spec: FieldSpec) -> DataFrame:
 def _check_codes(spark: SparkSession, spec: FieldSpec) -> None:
     """encode(decode(c, u)) == c, for every slice that exists; and every place decoded is one on earth."""
     names = ["a", "b"][: len(spec.cardinalities)]
-    slices = [1] * (spec.cardinalities[0] - len(spec.params["cells"]["params"]["lows"]))
-    slices += spec.params["cells"]["params"].get("slices", [1] * len(spec.params["cells"]["params"]["lows"]))
+    cells = spec.params["cells"]["params"]
+    widths = cells.get("slice_widths", [])
+    slices = [1] * (spec.cardinalities[0] - len(widths))
+    slices += [
+        -(-(high - low) // width) for low, high, width in zip(cells["lows"], cells["highs"], widths, strict=False)
+    ]
     every = spark.createDataFrame([(a, b * 37 % n) for a, n in enumerate(slices) for b in range(7)], "a int, b int")
     every = every.distinct().crossJoin(spark.range(5).selectExpr("id AS u"))
     back = place.decode(spec, names, _draw)
@@ -188,20 +192,19 @@ def _check_codes(spark: SparkSession, spec: FieldSpec) -> None:
     # a slice of atoms only is never a code of data; decoding moves it
     wrong = again.where(" OR ".join(f"NOT {n} <=> {n}2" for n in names) + " OR y NOT BETWEEN -90 AND 90")
     assert [row for row in wrong.collect() if not _atoms_only(spec, row["a"], row["b"])] == []
-    missing = spec.params["cells"]["params"]["missing"]
     assert shown.where("(y IS NULL) <> (x IS NULL)").count() == 0
     assert {row["a"] for row in shown.where("y IS NULL").select("a").distinct().collect()} == (
-        {0} if missing else set()
+        {0} if cells["missing"] else set()
     )
 
 
 def _atoms_only(spec: FieldSpec, code: int, slice_: int) -> bool:
     cells = spec.params["cells"]["params"]
     first = spec.cardinalities[0] - len(cells["lows"])
-    if code < first or "slices" not in cells:
+    if code < first or "slice_widths" not in cells:
         return False
     low, high = cells["lows"][code - first], cells["highs"][code - first]
-    width = -(-(high - low) // 256)
+    width = cells["slice_widths"][code - first]
     start = low + slice_ * width
     return all(unit in cells["atoms"] for unit in range(start, min(start + min(width, 200), high)))
 
