@@ -124,6 +124,21 @@ def publish(
 
 
 @app.command(epilog=EXIT_CODES)
+def explain(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model: <run's folder>/checkpoint/model.")],
+    debug: DebugOption = False,
+) -> None:
+    """Tell what is inside a model: its size, its codes, and what it learned of each column.
+
+    Bits are what a code costs on validation subjects or events: by the model, and for those who know its marginal only.
+    """
+    from synth_spark.model.explain import as_text
+    from synth_spark.model.explain import explain as explained
+
+    _guarded(lambda: typer.echo(as_text(explained(model))), debug)
+
+
+@app.command(epilog=EXIT_CODES)
 def doctor(
     root: Annotated[Path, typer.Option("--root", help="Workspace folder to look at.")] = Path("workspace"),
 ) -> None:

@@ -10,6 +10,7 @@ import synth_spark
 from synth_spark.codebook import Codebook
 from synth_spark.config import Section
 from synth_spark.manifest import Manifest
+from synth_spark.model.explain import explain
 from synth_spark.tracking import ModelFiles
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ def _trained(run: OpenRun) -> None:
     from synth_spark.sample.stage import plan_sample
 
     codebook = Codebook.load(run.paths.codebook)
+    for column in explain(run.paths.checkpoint / "model").sub_columns:
+        name = f"{column.table}.{column.field}.{column.part}"
+        run.tracker.metrics({f"bits.{name}": column.model_bits, f"bits_marginal.{name}": column.marginal_bits})
     package = Path(synth_spark.__file__).parent
     versions = _installed(_REQUIREMENTS)
     run.tracker.model(

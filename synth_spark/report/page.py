@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
+from synth_spark.model.explain import Explanation
 from synth_spark.qa_result import QaResult, Shown
 from synth_spark.report.charts import (
     Chart,
@@ -42,12 +43,17 @@ _CRITERIA = {
 
 
 def render_page(
-    result: QaResult, *, history: Sequence[dict[str, Any]] = (), versions: dict[str, str] | None = None
+    result: QaResult,
+    *,
+    history: Sequence[dict[str, Any]] = (),
+    explanation: Explanation | None = None,
+    versions: dict[str, str] | None = None,
 ) -> str:
     """The page as HTML.
 
     Args:
         history: one mapping per epoch with epoch, train.loss, validation.loss, seconds.
+        explanation: of the model, per sub-column.
         versions: package -> version, for the lineage.
     """
     environment = jinja2.Environment(
@@ -66,6 +72,7 @@ def render_page(
         comparisons=_comparisons(result),
         identical=_identical(result),
         protection=_protection(result),
+        learned=_learned(explanation),
         lineage=_lineage(result, versions or {}),
         auc=_auc(result),
         data=_data(charts, result),
@@ -176,6 +183,21 @@ def _protection(result: QaResult) -> Table:
         if count
     ]
     return Table(("Field", "What was done", "Count"), tuple(rows))
+
+
+def _learned(explanation: Explanation | None) -> Table:
+    columns = explanation.sub_columns if explanation else ()
+    rows = [
+        (
+            f"{column.table}: {column.field}, code {column.part}",
+            str(column.cardinality),
+            f"{column.marginal_bits:.3f}",
+            f"{column.model_bits:.3f}",
+            f"{column.marginal_bits - column.model_bits:.3f}",
+        )
+        for column in columns
+    ]
+    return Table(("Code", "Values", "Bits by its marginal", "Bits by the model", "Learned"), tuple(rows))
 
 
 def _lineage(result: QaResult, versions: dict[str, str]) -> Table:

@@ -8,6 +8,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from synth_spark.model.explain import Explanation, explain
 from synth_spark.qa_result import QaResult
 from synth_spark.report.page import render_page
 from synth_spark.workspace import RunPaths
@@ -22,7 +23,9 @@ def run_report(paths: RunPaths) -> dict[str, int | float | str]:
         ContractError: there is no QA result, or it is damaged.
     """
     result = QaResult.load(paths.qa)
-    page = render_page(result, history=read_history(paths), versions=installed_versions())
+    page = render_page(
+        result, history=read_history(paths), explanation=read_explanation(paths), versions=installed_versions()
+    )
     temporary = paths.report.with_name(paths.report.name + ".tmp")
     temporary.write_text(page, encoding="utf-8")
     os.replace(temporary, paths.report)
@@ -37,6 +40,12 @@ def read_history(paths: RunPaths) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     epochs = {line["epoch"]: line for line in lines if "epoch" in line and "validation.loss" in line}
     return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+def read_explanation(paths: RunPaths) -> Explanation | None:
+    """What the model says of itself; None without a training."""
+    folder = paths.checkpoint / "model"
+    return explain(folder) if folder.exists() else None
 
 
 def installed_versions() -> dict[str, str]:

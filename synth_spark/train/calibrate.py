@@ -59,7 +59,7 @@ def _mean_events(model: SequenceModel, length_counts: Tensor) -> float:
 
 def _sampled_marginals(model: SequenceModel, num_subjects: int, chunk_subjects: int, seed: int) -> list[Tensor]:
     generator = Generator(model)
-    marginals = Marginals(model.config)
+    marginals = Marginals(model.config, by_subject=True)
     chunks = range(0, num_subjects, chunk_subjects)
     for first in track(chunks, description="calibrate", unit="chunks"):
         chunk = generator.sample_chunk(first, min(chunk_subjects, num_subjects - first), seed)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -165,21 +166,28 @@ class Trainer:
 
     def _validate(self) -> dict[str, float]:
         """Mean nats per validation subject under the averaged weights."""
-        self.averaged.eval()
-        totals = np.zeros(3)
+        nats, subjects = self.validation_nats(self.averaged)
+        static = float(nats[: len(self.model.config.static_cardinalities)].sum()) / max(subjects, 1)
+        event = float(nats[len(self.model.config.static_cardinalities) :].sum()) / max(subjects, 1)
+        return {
+            "validation.loss": static + event,
+            "validation.loss.static": static,
+            "validation.loss.event": event,
+        }
+
+    def validation_nats(self, model: SequenceModel) -> tuple[NDArray[np.float64], float]:
+        """Nats of all validation subjects of all ranks, per sub-column: nats_(S+E); and how many subjects they are."""
+        model.eval()
+        totals = np.zeros(len(model.config.static_cardinalities) + len(model.config.event_cardinalities) + 1)
         past: Past | None = None
         with torch.no_grad():
             for window in self.readers["validation"].windows(seed=0, shuffle=False):
                 for step in self._plan(window, EVALUATION_EVENTS, np.random.default_rng(0)):
-                    batch = make_batch(window, step)
-                    static_nats, event_nats, past = self._nats(self.averaged, batch, past)
-                    totals += (float(static_nats.sum()), float(event_nats.sum()), len(step.random_rows))
-        static, event, subjects = summed(*totals)
-        return {
-            "validation.loss": (static + event) / max(subjects, 1),
-            "validation.loss.static": static / max(subjects, 1),
-            "validation.loss.event": event / max(subjects, 1),
-        }
+                    static_nats, event_nats, past = self._nats(model, make_batch(window, step), past)
+                    parts = (static_nats.sum(0), event_nats.sum((0, 1)), torch.tensor([float(len(step.random_rows))]))
+                    totals += torch.cat(parts).double().numpy()
+        *nats, subjects = summed(*totals)
+        return np.asarray(nats), subjects
 
     def _note_epoch(self, figures: dict[str, float], seconds: float) -> None:
         progress = self.progress

@@ -1,4 +1,4 @@
-"""Marginals of every sub-column, each subject with the same weight. [torch]"""
+"""Marginals of every sub-column. [torch]"""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from synth_spark.model.network import ModelConfig
 
 
 class Marginals:
-    """Counts per code in units of subjects: static codes count one, an event's codes one over its subject's events."""
+    """Counts per code. Static codes count one; an event's codes one, or one over its subject's events."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, by_subject: bool) -> None:
+        """by_subject: each subject has the same weight, however many events it has."""
+        self.by_subject = by_subject
         self.static = [np.zeros(cardinality) for cardinality in config.static_cardinalities]
         self.event = [np.zeros(cardinality) for cardinality in config.event_cardinalities]
 
@@ -23,7 +25,7 @@ class Marginals:
         """Count more subjects: static_codes_NS, their numbers of events, and all their event_codes in order."""
         for column, counts in enumerate(self.static):
             counts += np.bincount(static_codes[:, column], minlength=len(counts))
-        weights = np.repeat(1.0 / np.maximum(num_events, 1), num_events)
+        weights = np.repeat(1.0 / np.maximum(num_events, 1), num_events) if self.by_subject else None
         for column, counts in enumerate(self.event):
             counts += np.bincount(event_codes[:, column], weights=weights, minlength=len(counts))
 

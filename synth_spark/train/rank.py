@@ -30,6 +30,7 @@ from synth_spark.model.network import SequenceModel
 from synth_spark.seeds import derive
 from synth_spark.train.batches import PetastormReader, SequenceReader, files_of_rank
 from synth_spark.train.calibrate import calibrate
+from synth_spark.train.learned import learned_bits
 from synth_spark.train.loop import Trained, Trainer
 from synth_spark.train.marginals import Marginals
 from synth_spark.train.ranks import RankInfo, process_group, rank_from_environment, summed_tensors
@@ -96,7 +97,7 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         model = SequenceModel(
             model_config_of(codebook, width=settings.width, hidden=settings.hidden, dropout=settings.dropout)
         )
-        targets = _marginals(model, readers[TRAINING])
+        targets, rows = _counts(model, readers[TRAINING])
         model.start_from_marginals(targets)
         trainer = Trainer(
             model,
@@ -108,15 +109,16 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
             manifest_digest=manifest.digest,
         )
         trained = trainer.fit()
+        model.load_state_dict(trained.best)
+        learned = _learned(trainer, rows)
         figures = _figures(trained, trainer, ranks, job)
         if ranks.is_first:
-            model.load_state_dict(trained.best)
             calibrating = time.perf_counter()
             distances = calibrate(model, targets, rounds=settings.calibration_rounds, seed=job.seed)
             figures["calibrate.seconds"] = time.perf_counter() - calibrating
             figures |= {f"calibrate.distance.{index}": value for index, value in enumerate(distances)}
             figures["fit.seconds"] = time.perf_counter() - started
-            save_checkpoint(job.model_folder, model, Path(job.codebook), figures)
+            save_checkpoint(job.model_folder, model, Path(job.codebook), {**figures, "learned": learned})
     return figures
 
 
@@ -135,12 +137,21 @@ def _readers(
     return readers
 
 
-def _marginals(model: SequenceModel, reader: SequenceReader) -> list[torch.Tensor]:
-    """The training's marginals in subjects, over all ranks."""
-    marginals = Marginals(model.config)
+def _counts(model: SequenceModel, reader: SequenceReader) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Counts per code over all ranks: each subject with the same weight, and each row."""
+    both = [Marginals(model.config, by_subject=by_subject) for by_subject in (True, False)]
     for window in reader.windows(seed=0, shuffle=False):
-        marginals.add(window.static_codes, window.num_events, window.event_codes)
-    return summed_tensors(marginals.tensors())
+        for marginals in both:
+            marginals.add(window.static_codes, window.num_events, window.event_codes)
+    by_subject, by_row = (summed_tensors(marginals.tensors()) for marginals in both)
+    return by_subject, by_row
+
+
+def _learned(trainer: Trainer, training: list[torch.Tensor]) -> list[dict[str, float]]:
+    """Bits per sub-column of the weights that are kept, before calibration."""
+    nats, _ = trainer.validation_nats(trainer.model)
+    _, validation = _counts(trainer.model, trainer.readers[VALIDATION])
+    return learned_bits(nats.tolist(), training, validation)
 
 
 def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob) -> dict[str, Any]:

@@ -95,7 +95,10 @@ def test_flat_data_is_learned_calibrated_saved_and_generated(tmp_path):
     train(run, tmp_path / "a", max_epochs=12, learning_rate=1e-2, calibration_rounds=2)
     lines = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["events"] == lines[-1]["validation.loss.event"] == 0
-    model = load_checkpoint(tmp_path / "a" / "model").model
+    checkpoint = load_checkpoint(tmp_path / "a" / "model")
+    learned = [bits["marginal"] - bits["model"] for bits in checkpoint.facts["learned"]]
+    assert learned == pytest.approx([0, _shared_bits(toy.flat_window(20_000, seed=5)), 0], abs=0.1)
+    model = checkpoint.model
     assert not any(name.startswith("events") for name in model.state_dict())
     chunk = Generator(model).sample_chunk(0, 4000, seed=3)
     first, second, length = chunk.static_codes.T
@@ -103,6 +106,14 @@ def test_flat_data_is_learned_calibrated_saved_and_generated(tmp_path):
     np.testing.assert_allclose(np.bincount(first) / 4000, [0.4, 0.3, 0.15, 0.1, 0.05], atol=0.04)
     assert not length.any()
     assert chunk.event_codes.shape == (0, 0)
+
+
+def _shared_bits(window):
+    """Mutual information of the first two static codes."""
+    joint = np.zeros((5, 6))
+    np.add.at(joint, tuple(window.static_codes[:, :2].T), 1 / len(window.static_codes))
+    alone = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    return float((joint[joint > 0] * np.log2(joint[joint > 0] / alone[joint > 0])).sum())
 
 
 def test_the_end_of_a_long_history_still_knows_its_beginning(tmp_path):
@@ -277,7 +288,7 @@ def test_more_ranks_than_files_is_a_clear_error(run, tmp_path):
 
 def test_calibration_brings_sampled_marginals_nearer(model):
     part = toy.window(4000, seed=9)
-    marginals = Marginals(model.config)
+    marginals = Marginals(model.config, by_subject=True)
     marginals.add(part.static_codes, part.num_events, part.event_codes)
     distances = calibrate(model, marginals.tensors(), rounds=4, seed=1)
     assert distances[-1] < 0.35 * distances[0]
@@ -305,7 +316,7 @@ def empty_chunk(num_subjects: int) -> SampledChunk:
 
 def test_marginals_weigh_every_subject_alike(config):
     part = toy.window(500, seed=4)
-    marginals = Marginals(config)
+    marginals = Marginals(config, by_subject=True)
     marginals.add(part.static_codes, part.num_events, part.event_codes)
     tensors = marginals.tensors()
     with_events = int((part.num_events > 0).sum())
