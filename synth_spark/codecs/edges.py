@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -92,9 +92,10 @@ class Occupied:
 
     def gaps(self, low: int, high: int) -> list[tuple[int, int]]:
         """Stretches [from, to) of a bin between two occupied cells, or beside the first or last one, ascending."""
-        first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
-        ends = [low, *(min(self._end(i), high) for i in range(first, last))]
-        return [(end, start) for end, start in zip(ends, [*self.starts[first:last], high], strict=True) if end < start]
+        inside = self.between(low, high)
+        first = bisect_left(self.starts, low)
+        ends = [low, *(min(self.end(first + i), high) for i in range(len(inside)))]
+        return [(end, start) for end, start in zip(ends, [*inside, high], strict=True) if end < start]
 
     def long_gaps(self, low: int, high: int) -> list[tuple[int, int]]:
         """Those gaps that are long for the bin."""
@@ -102,12 +103,24 @@ class Occupied:
 
     def weight(self, low: int, high: int) -> int:
         """Weight of the cells that lie in a bin with their whole width: no less than this lies in it."""
-        first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
-        if last > first and self._end(last - 1) > high:
-            last -= 1
+        first, last = self._whole(low, high)
         return self.before[last] - self.before[first]
 
-    def _end(self, i: int) -> int:
+    def between(self, low: int, high: int) -> list[int]:
+        """First units of the cells that begin in a bin."""
+        return self.starts[bisect_left(self.starts, low) : bisect_left(self.starts, high)]
+
+    def subjects(self, low: int, high: int, support: Sequence[int]) -> int:
+        """No less than this many are in a bin: of the cells that lie in it whole. `support` is that of each cell."""
+        first, last = self._whole(low, high)
+        return max([self.weight(low, high) // SUBJECT_WEIGHT, *support[first:last]])
+
+    def _whole(self, low: int, high: int) -> tuple[int, int]:
+        """Indices [first, last) of the cells that lie in a bin with their whole width."""
+        first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
+        return first, last - (last > first and self.end(last - 1) > high)
+
+    def end(self, i: int) -> int:
         """Where the cell ends; some cells are narrower than `linear`, but none reaches into the next one."""
         start = self.starts[i]
         width = int(min(10 ** max(0, len(str(abs(start))) - SIGNIFICANT_DIGITS), self.linear))
@@ -161,6 +174,48 @@ def _holes(low: int, high: int, occupied: Occupied, steps: Sequence[int]) -> lis
         first = roundest(end - after, end, steps, near=end) if end < high else high
         holes.append((last, first))
     return holes
+
+
+def slice_counts(
+    found: Sequence[tuple[int, int]],
+    cells: Cells,
+    atoms: dict[int, int],
+    support: Mapping[int, int],
+    *,
+    most: int,
+    subjects: int,
+) -> list[int]:
+    """Into how many equal slices each bin may be cut so that each slice that holds values has enough subjects.
+
+    Counted is no more than is there: the subjects of a slice's most common value, or its weight in subjects.
+
+    Args:
+        cells, atoms: as for `bins`.
+        support: first unit of a cell -> most subjects that share one value in it.
+        most: slices; then half of them, and so on.
+        subjects: per slice.
+    """
+    rest = _without(cells, atoms)
+    occupied = Occupied(
+        [start for start, _ in rest],
+        [0, *accumulate(weight for _, weight in rest)],
+        linear_width(cells[0][0], cells[-1][0]) if cells else 1,
+    )
+    held = sorted(atoms)
+    known = [
+        0 if bisect_left(held, start) < bisect_left(held, occupied.end(i)) else support.get(start, 0)
+        for i, (start, _) in enumerate(rest)
+    ]
+
+    def fits(low: int, high: int, count: int) -> bool:
+        width = -(-(high - low) // count)
+        return all(
+            occupied.subjects(start, min(start + width, high), known) >= subjects
+            for start in sorted({low + (unit - low) // width * width for unit in occupied.between(low, high)})
+        )
+
+    counts = [most >> i for i in range(most.bit_length())]
+    return [next((n for n in counts if n == 1 or fits(low, high, n)), 1) for low, high in found]
 
 
 def without_empty(found: list[tuple[int, int]], atoms: Sequence[int]) -> list[tuple[int, int]]:

@@ -2,13 +2,13 @@
 
 Code order: missing (if any value is missing), atoms, bins. The atoms and bins tile the whole line, so every value
 has a code; a bin never contains an atom, so decoding a bin never produces one. With slices a second code says
-in which equal slice of its bin a value lies.
+in which equal slice of its bin a value lies; bins may differ in how many they have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import edges, sql, units
 
 FINE = 256  # slices of a bin where single units tell: times, places
-COARSE = 16  # slices of a bin where they only sharpen it
+COARSE = 16  # slices of a bin of other numbers, where enough subjects are in each
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class NumberSummary:
     high: int | None  # largest unit kept
     atoms: tuple[tuple[int, int], ...]  # (unit, weight) of the values frequent enough, heaviest first
     cells: tuple[tuple[int, int], ...]  # (first unit, weight) of order-preserving cells of what is kept, ascending
+    support: dict[int, int] = field(default_factory=dict)  # first unit -> most subjects that share one value of a cell
 
 
 def fit(
@@ -42,6 +43,7 @@ def fit(
     threshold: int,
     steps: tuple[int, ...],
     slices: int = 1,
+    slice_subjects: int = 0,
     always: tuple[int, ...] = (),
     most_bins: int = edges.MAX_BINS,
 ) -> FieldSpec:
@@ -51,6 +53,7 @@ def fit(
         threshold: subjects that every atom and bin must have.
         steps: round numbers of the unit, see rounding.
         slices: most equal slices of a bin; above 1 they are a second sub-column, where a bin holds more than one unit.
+        slice_subjects: a bin has only as many slices as leave each one that holds values this many subjects.
         always: units that are atoms whatever their support (constants of the format, never data).
         most_bins: about as many bins at most.
     """
@@ -71,7 +74,12 @@ def fit(
     }
     codes = summary.missing + len(atoms) + len(bins)
     cardinalities = [codes]
-    widths = [-(-(high - low) // slices) for low, high in bins]
+    most = [slices] * len(bins)
+    if slice_subjects:
+        most = edges.slice_counts(
+            bins, summary.cells, dict(summary.atoms), summary.support, most=slices, subjects=slice_subjects
+        )
+    widths = [-(-(high - low) // count) for (low, high), count in zip(bins, most, strict=True)]
     counts = [-(-(high - low) // width) for (low, high), width in zip(bins, widths, strict=True)]
     if max(counts, default=1) > 1:
         params["slice_widths"] = widths

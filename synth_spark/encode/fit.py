@@ -33,6 +33,7 @@ from synth_spark.encode.frames import Frames
 from synth_spark.seeds import keyed_threshold
 from synth_spark.source.read import Source
 
+SLICE_SUBJECTS = 24  # with fewer, what a slice tells is single subjects' business: docs/decisions/round-number-edges.md
 Units = dict[str, dict[str, Any]]  # frame column -> unit
 
 
@@ -191,6 +192,7 @@ def _fit_field(field: FieldPlan, units: Units, summary: NumberSummary, threshold
         threshold=threshold,
         steps=clock_steps(unit["micros"]) if "micros" in unit else DECIMAL_STEPS,
         slices=number.FINE if in_time else number.COARSE,
+        slice_subjects=0 if in_time else SLICE_SUBJECTS,
     )
     return replace(spec, columns=field.columns)
 

@@ -121,10 +121,10 @@ def summarize_numbers(values: DataFrame, columns: Sequence[Measured], missing: S
         kept.append((_bounded(low), _bounded(high)) if bounded else (None, None))
     totals = values.groupBy("f", "v").agg(F.sum("w").alias("w"), F.count(F.lit(1)).alias("subjects")).persist()
     atoms = _atoms(totals, columns)
-    cells = _cells(totals, kept, [f for f, column in enumerate(columns) if column.clustered])
+    cells, support = _cells(totals, kept, [f for f, column in enumerate(columns) if column.clustered])
     totals.unpersist()
     return [
-        NumberSummary(missing[f] or f not in spread, *kept[f], atoms=tuple(atoms[f]), cells=tuple(cells[f]))
+        NumberSummary(missing[f] or f not in spread, *kept[f], tuple(atoms[f]), tuple(cells[f]), support[f])
         for f in range(len(columns))
     ]
 
@@ -148,12 +148,16 @@ def _atoms(totals: DataFrame, columns: Sequence[Measured]) -> dict[int, list[tup
 
 def _cells(
     totals: DataFrame, kept: Sequence[tuple[int | None, int | None]], clustered: Sequence[int]
-) -> dict[int, list[tuple[int, int]]]:
-    """Field -> (first unit, weight) of order-preserving cells of what lies inside the kept range."""
+) -> tuple[dict[int, list[tuple[int, int]]], dict[int, dict[int, int]]]:
+    """Field -> (first unit, weight) of order-preserving cells of what lies inside the kept range; and -> their support.
+
+    A cell's support is the most subjects that share one value in it.
+    """
     known = {f: (low, high) for f, (low, high) in enumerate(kept) if low is not None and high is not None}
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    support: dict[int, dict[int, int]] = defaultdict(dict)
     if not known:
-        return found
+        return found, support
     lows, highs = (
         _by_field({f: low for f, (low, _) in known.items()}),
         _by_field({f: high for f, (_, high) in known.items()}),
@@ -164,9 +168,11 @@ def _cells(
     finest = _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1])
     linear = _by_field({f: min(width, finest.get(f, width)) for f, width in widths.items()})
     cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, {linear}))")
-    for row in inside.groupBy("f", cell.alias("x")).agg(F.sum("w").alias("w")).orderBy("f", "x").collect():
+    sums = F.sum("w").alias("w"), F.max("subjects").alias("s")
+    for row in inside.groupBy("f", cell.alias("x")).agg(*sums).orderBy("f", "x").collect():
         found[row["f"]].append((row["x"], row["w"]))
-    return found
+        support[row["f"]][row["x"]] = row["s"]
+    return found, support
 
 
 def _finest_widths(inside: DataFrame, fields: Sequence[int]) -> dict[int, int]:

@@ -97,6 +97,57 @@ def test_bins_tile_hold_enough_subjects_and_never_hold_an_atom(
     assert all(k <= number.FINE for k in spec.cardinalities)
 
 
+@settings(max_examples=200)
+@given(
+    values=some.lists(some.integers(0, 3000), min_size=200, max_size=800),
+    threshold=some.integers(5, 8),
+    stride=some.sampled_from([1, 7, 100, 10**6]),
+    subjects=some.integers(1, 20),
+)
+def test_every_slice_that_holds_values_has_enough_subjects(
+    values: list[int], threshold: int, stride: int, subjects: int
+) -> None:
+    units = [value * stride for value in values]
+    spec = number.fit(
+        "x", "bigint", {}, _summary(units, threshold), threshold=threshold, steps=DECIMAL_STEPS, slices=number.COARSE,
+        slice_subjects=subjects,
+    )  # fmt: skip
+    params = spec.params
+    bins = list(zip(params["lows"], params["highs"], strict=True))
+    widths = params.get("slice_widths", [high - low for low, high in bins])
+    held = Counter(unit for unit in units if unit not in params["atoms"])
+    for (low, high), width in zip(bins, widths, strict=True):
+        inside = Counter[int]()
+        for unit, n in held.items():
+            if low <= unit < high:
+                inside[(unit - low) // width] += n
+        assert width >= high - low or min(inside.values()) >= subjects
+        assert -(-(high - low) // width) <= number.COARSE
+
+
+def test_many_subjects_that_share_values_make_slices_though_each_weighs_little() -> None:
+    """60 subjects, each with the same 500 values: every value is everybody's, and weighs an eighth of a subject."""
+    cells = tuple((value, 60 * W // 500) for value in range(500))
+    shared = number.NumberSummary(False, 0, 499, (), cells, dict.fromkeys(range(500), 60))
+    unshared = number.NumberSummary(False, 0, 499, (), cells, dict.fromkeys(range(500), 1))
+    fitted = [
+        number.fit("x", "int", {}, summary, threshold=6, steps=DECIMAL_STEPS, slices=16, slice_subjects=24)
+        for summary in (shared, unshared)
+    ]
+    assert len(fitted[0].cardinalities) == 2 and len(fitted[1].cardinalities) == 1
+
+
+def test_what_many_share_as_an_atom_does_not_count_for_the_slice_around_it() -> None:
+    cells = tuple((value, W + 50 * W * (value % 100_000 == 0)) for value in range(0, 1_000_000, 1000))
+    atoms = tuple((value, 50 * W) for value in range(0, 1_000_000, 100_000))
+    support = {value: 50 if value % 100_000 == 0 else 1 for value, _ in cells}
+    spec = number.fit(
+        "x", "int", {}, number.NumberSummary(False, 0, 999_000, atoms, cells, support), threshold=6,
+        steps=DECIMAL_STEPS, slices=16, slice_subjects=24,
+    )  # fmt: skip
+    assert len(spec.cardinalities) == 1
+
+
 def test_a_column_of_codes_keeps_all_its_values_and_others_the_frequent_ones() -> None:
     few = [(unit, 30 * W - unit) for unit in range(200)]
     assert edges.choose_atoms(few, sum(weight for _, weight in few)) == few
