@@ -56,7 +56,7 @@ class FieldSpec:
     name: str
     family: str  # key of synth_spark.codecs.CODECS
     source_type: str
-    cardinalities: tuple[int, ...]  # one per sub-column, each 1..256
+    cardinalities: tuple[int, ...]  # one per sub-column
     params: dict[str, Any]
     columns: tuple[str, ...] = ()
     protection: dict[str, int] = field(default_factory=dict)

@@ -59,8 +59,8 @@ def bins(
     total = sum(weight for _, weight in rest)
     if low is None or high is None or low > high or total < threshold * SUBJECT_WEIGHT:
         return []
-    starts = [start for start, _ in rest]
-    before = [0, *accumulate(weight for _, weight in rest)]
+    occupied = Occupied.by(rest, low, high)
+    starts, before = occupied.starts, occupied.before
     margin = threshold * SUBJECT_WEIGHT
     first, last = _kept_range(starts, before, low, high, margin, steps)
     room = MAX_CODES - MAX_TAILS - len(atoms)
@@ -71,7 +71,6 @@ def bins(
         edge = roundest(lower, upper, steps, near=near)
         if first < edge < last:
             found.add(edge)
-    occupied = Occupied(starts, before, linear_width(low, high))
     first_merged = _merge(sorted(found), occupied, margin)
     most_codes = MAX_CODES - len(atoms)
     strong = _edges_in_gaps(first_merged, occupied, steps, most=most_codes - len(first_merged))
@@ -89,6 +88,13 @@ class Occupied:
     starts: list[int]
     before: list[int]
     linear: int
+
+    @classmethod
+    def by(cls, cells: Cells, low: int, high: int) -> Occupied:
+        """(first unit, weight) of cells of the kept range [low, high], ascending."""
+        return cls(
+            [start for start, _ in cells], [0, *accumulate(weight for _, weight in cells)], linear_width(low, high)
+        )
 
     def gaps(self, low: int, high: int) -> list[tuple[int, int]]:
         """Stretches [from, to) of a bin between two occupied cells, or beside the first or last one, ascending."""
@@ -181,6 +187,8 @@ def slice_counts(
     cells: Cells,
     atoms: dict[int, int],
     support: Mapping[int, int],
+    low: int | None,
+    high: int | None,
     *,
     most: int,
     subjects: int,
@@ -190,28 +198,26 @@ def slice_counts(
     Counted is no more than is there: the subjects of a slice's most common value, or its weight in subjects.
 
     Args:
-        cells, atoms: as for `bins`.
+        cells, atoms, low, high: as for `bins`.
         support: first unit of a cell -> most subjects that share one value in it.
         most: slices; then half of them, and so on.
         subjects: per slice.
     """
+    if low is None or high is None:
+        return [1] * len(found)
     rest = _without(cells, atoms)
-    occupied = Occupied(
-        [start for start, _ in rest],
-        [0, *accumulate(weight for _, weight in rest)],
-        linear_width(cells[0][0], cells[-1][0]) if cells else 1,
-    )
+    occupied = Occupied.by(rest, low, high)
     held = sorted(atoms)
     known = [
         0 if bisect_left(held, start) < bisect_left(held, occupied.end(i)) else support.get(start, 0)
         for i, (start, _) in enumerate(rest)
     ]
 
-    def fits(low: int, high: int, count: int) -> bool:
-        width = -(-(high - low) // count)
+    def fits(first: int, last: int, count: int) -> bool:
+        width = -(-(last - first) // count)
         return all(
-            occupied.subjects(start, min(start + width, high), known) >= subjects
-            for start in sorted({low + (unit - low) // width * width for unit in occupied.between(low, high)})
+            occupied.subjects(start, min(start + width, last), known) >= subjects
+            for start in sorted({first + (unit - first) // width * width for unit in occupied.between(first, last)})
         )
 
     counts = [most >> i for i in range(most.bit_length())]

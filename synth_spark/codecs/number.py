@@ -59,9 +59,8 @@ def fit(
     """
     atoms = [unit_ for unit_, _ in summary.atoms]
     atoms += [unit_ for unit_ in always if unit_ not in atoms]
-    bins = edges.bins(
-        summary.cells, dict(summary.atoms), summary.low, summary.high, threshold=threshold, steps=steps, most=most_bins
-    )
+    weights, kept = dict(summary.atoms), (summary.low, summary.high)
+    bins = edges.bins(summary.cells, weights, *kept, threshold=threshold, steps=steps, most=most_bins)
     bins = edges.without_empty(bins, sorted(atoms))
     if not atoms and not bins and not summary.missing:
         bins = [(0, 1)]  # too few subjects to tell anything: a constant
@@ -77,7 +76,7 @@ def fit(
     most = [slices] * len(bins)
     if slice_subjects:
         most = edges.slice_counts(
-            bins, summary.cells, dict(summary.atoms), summary.support, most=slices, subjects=slice_subjects
+            bins, summary.cells, weights, summary.support, *kept, most=slices, subjects=slice_subjects
         )
     widths = [-(-(high - low) // count) for (low, high), count in zip(bins, most, strict=True)]
     counts = [-(-(high - low) // width) for (low, high), width in zip(bins, widths, strict=True)]

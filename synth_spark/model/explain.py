@@ -7,7 +7,7 @@ hangs together with the rest.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,6 @@ class Explanation:
 
     facts: dict[str, Any]
     sub_columns: tuple[SubColumn, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """JSON values."""
-        return asdict(self)
 
     def bits(self, table: str) -> tuple[float, float]:
         """Bits per row of a table: by the model and by the marginals."""

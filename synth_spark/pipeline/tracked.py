@@ -83,9 +83,11 @@ def _trained(run: OpenRun) -> None:
     from synth_spark.sample.stage import plan_sample
 
     codebook = Codebook.load(run.paths.codebook)
+    bits: dict[str, float] = {}
     for column in explain(run.paths.checkpoint / "model").sub_columns:
         name = f"{column.table}.{column.field}.{column.part}"
-        run.tracker.metrics({f"bits.{name}": column.model_bits, f"bits_marginal.{name}": column.marginal_bits})
+        bits |= {f"bits.{name}": column.model_bits, f"bits_marginal.{name}": column.marginal_bits}
+    run.tracker.metrics(bits)
     package = Path(synth_spark.__file__).parent
     versions = _installed(_REQUIREMENTS)
     run.tracker.model(

@@ -88,6 +88,7 @@ def test_it_says_what_came_of_it(made_line: MadeLine) -> None:
     state = runs_of(made_line.workspace, "made")[0]
     report = made_line.workspace.run(state.run_id).report
     assert str(report) in told and report.stat().st_size > 10_000
+    assert "What the model learned of each code" in report.read_text(encoding="utf-8")
     assert "read_published" in told and "mlflow ui" in told
     assert state.mlflow_run_id and 0 < state.peak_memory_bytes < 6 * 2**30
 

@@ -41,6 +41,9 @@ def test_the_run_tells_how_it_came_about(made_line: MadeLine, store: Any) -> Non
         assert run.data.params[name], name
     for name in ("accuracy.overall", "accuracy.overall.ceiling", "seconds.train", "peak_memory_bytes", "fit.seconds"):
         assert name in run.data.metrics, name
+    learned = [name.removeprefix("bits.") for name in run.data.metrics if name.startswith("bits.")]
+    assert any(name.startswith("events.") for name in learned)
+    assert all(f"bits_marginal.{name}" in run.data.metrics for name in learned)
     steps = [metric.step for metric in store.get_metric_history(run.info.run_id, "validation.loss")]
     assert steps == [1, 2]
     artifacts = {item.path for item in store.list_artifacts(run.info.run_id)}

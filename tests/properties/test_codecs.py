@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,6 +20,8 @@ from synth_spark.codecs.rounding import DECIMAL_STEPS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from synth_spark.codecs.number import NumberSummary
 
 UTC = dt.UTC
 DAYS = some.dates(dt.date(1, 1, 1), dt.date(9999, 12, 31))
@@ -100,7 +104,10 @@ def small(spark: SparkSession) -> Iterator[SparkSession]:
         spark.conf.unset(key)
 
 
-@pytest.mark.parametrize(("subjects", "slices"), [(0, 1), (1, 256), (60, 16), (400, 1), (400, 256)])
+@pytest.mark.parametrize(
+    ("subjects", "slices", "slice_subjects"),
+    [(0, 1, 0), (1, 256, 0), (60, 16, 24), (400, 1, 0), (400, 256, 0), (400, 16, 24)],
+)
 @settings(
     max_examples=2,
     deadline=None,
@@ -108,11 +115,11 @@ def small(spark: SparkSession) -> Iterator[SparkSession]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(made=MADE)
-def test_there_and_back(small: SparkSession, subjects: int, slices: int, made: Made) -> None:
+def test_there_and_back(small: SparkSession, subjects: int, slices: int, slice_subjects: int, made: Made) -> None:
     made = replace(made, subjects=subjects)
     columns = ", ".join(f"e{i} {kind}" for i, kind in enumerate(TYPES))
     table = small.createDataFrame(made.rows(), f"n bigint, {columns}").coalesce(2).persist()
-    specs = _fit(table, slices)
+    specs = _fit(table, slices=slices, slice_subjects=slice_subjects)
     for spec in specs:
         assert all(1 <= cardinality <= 256 for cardinality in spec.cardinalities), spec.name
     _check_codes(small, specs)
@@ -120,7 +127,7 @@ def test_there_and_back(small: SparkSession, subjects: int, slices: int, made: M
     table.unpersist()
 
 
-def _fit(table: DataFrame, slices: int) -> list[FieldSpec]:
+def _fit(table: DataFrame, **slicing: int) -> list[FieldSpec]:
     from synth_spark.codecs import category, number
     from synth_spark.encode import statistics as st
     from synth_spark.encode.fields import FieldPlan
@@ -142,8 +149,10 @@ def _fit(table: DataFrame, slices: int) -> list[FieldSpec]:
     summaries = st.summarize_numbers(
         st.weighted_values(table, table, measured, "bigint"), measured, [count > 0 for count in missing]
     )
+    for plan, summary in zip(numbers, summaries, strict=True):
+        _check_support(table, units.to_units(plan.types[0], chosen[plan.key], plan.key), summary)
     specs = [
-        number.fit(p.name, p.types[0], chosen[p.key], s, threshold=m.threshold, steps=DECIMAL_STEPS, slices=slices)
+        number.fit(p.name, p.types[0], chosen[p.key], s, threshold=m.threshold, steps=DECIMAL_STEPS, **slicing)
         for p, s, m in zip(numbers, summaries, measured, strict=True)
     ]
     texts = [st.Measured("events", p.key, 5) for p in categories]
@@ -153,6 +162,19 @@ def _fit(table: DataFrame, slices: int) -> list[FieldSpec]:
         category.fit(p.name, p.types[0], list(s.kept), missing=count > 0, rare="sample", rare_marker="_RARE_")
         for p, s, count in zip(categories, found, nulls, strict=True)
     ]
+
+
+def _check_support(table: DataFrame, unit_sql: str, summary: NumberSummary) -> None:
+    """A cell's support is that of its most common value, counted again from the rows."""
+    pairs = {(row.n, row.x) for row in table.selectExpr("n", f"{unit_sql} AS x").collect() if row.x is not None}
+    starts = [start for start, _ in summary.cells]
+    subjects = Counter(unit for _, unit in pairs)
+    most: Counter[int] = Counter()
+    for unit, count in subjects.items():
+        if summary.low is not None and summary.high is not None and summary.low <= unit <= summary.high:
+            cell = starts[bisect_right(starts, unit) - 1]
+            most[cell] = max(most[cell], count)
+    assert summary.support == most
 
 
 def _draw(i: int) -> str:
