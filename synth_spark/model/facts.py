@@ -25,7 +25,10 @@ def read_facts(folder: Path) -> dict[str, Any]:
         for key in ("config", "codebook_fingerprint", "weights_sha256", "facts"):
             document[key]
     except FileNotFoundError:
-        raise ContractError(f"checkpoint {folder}: {MODEL_FILE} is missing; run the train stage") from None
+        raise ContractError(
+            f"checkpoint {folder}: {MODEL_FILE} is missing; name checkpoint/model in a run's folder, "
+            "or run the train stage"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ContractError(f"checkpoint {folder}: damaged or foreign ({error}); run the train stage again") from None
     return document

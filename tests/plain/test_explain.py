@@ -79,7 +79,7 @@ def test_a_model_that_does_not_tell_is_refused(model_folder: Path, learned: obje
 def test_no_model_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["explain", str(tmp_path)])
-    assert ended.value.code == 14 and "run the train stage" in capsys.readouterr().err
+    assert ended.value.code == 14 and "name checkpoint/model in a run's folder" in capsys.readouterr().err
 
 
 def test_text_of_a_model_without_events(model_folder: Path) -> None:
