@@ -1,0 +1,104 @@
+"""What one choice of the model or its training gives: the validation loss with it, and with others in its place.
+
+    python benchmarks/ablate.py NAME RUN_FOLDER... --with model.layers.MAX_WAVES=0 settings.dropout=0.2 [--seeds 1 2 3]
+
+RUN_FOLDERs are runs that this version encoded. Each variant differs from what is committed in one place: a constant of
+a module of synth_spark, or a setting of training (settings.*). Losses are nats per validation subject, comparable
+within a run; the figures go to `results/experiments/NAME.json`. Fidelity of whole lines: benchmarks/compare.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the train stage does
+
+from record import RESULTS, current_commit, record
+
+from synth_spark.config import TrainSettings
+from synth_spark.machine import granted_cpus
+from synth_spark.train.launch import launch_training
+from synth_spark.train.loop import read_metrics
+from synth_spark.train.rank import TrainJob
+
+AS_IT_IS = "as it is"
+
+
+def main() -> None:
+    """Train, compare, record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the result")
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--with", nargs="+", required=True, dest="variants", metavar="PLACE=VALUE")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    chosen = parser.parse_args()
+    details = {
+        f"{data_set_of(run)}, {variant}": [trained(run, variant, seed) for seed in chosen.seeds]
+        for run in chosen.runs
+        for variant in (AS_IT_IS, *chosen.variants)
+    }
+    figures = {}
+    for variant, seeds in details.items():
+        figures[f"{variant}: validation.loss"] = statistics.mean(seed["validation.loss"] for seed in seeds)
+        figures[f"{variant}: seconds"] = statistics.median(seed["seconds"] for seed in seeds)
+    sets = " ".join(f"RUN_OF_{data_set_of(run)}" for run in chosen.runs)
+    command = f"{chosen.name} {sets} --with {' '.join(chosen.variants)} --seeds {' '.join(map(str, chosen.seeds))}"
+    (RESULTS / "experiments").mkdir(exist_ok=True)
+    name = f"experiments/{chosen.name}"
+    print(record(name, f"python benchmarks/ablate.py {command}", current_commit(), figures, details))
+
+
+def data_set_of(run: Path) -> str:
+    """Run folders begin with the data set's name."""
+    return run.name.split("-")[0]
+
+
+def trained(run: Path, variant: str, seed: int) -> dict[str, Any]:
+    """Figures of one training."""
+    place, _, value = variant.partition("=")
+    settings: dict[str, Any] = {"calibration_rounds": 0}
+    if place.startswith("settings."):
+        settings[place.removeprefix("settings.")] = json.loads(value)
+    with tempfile.TemporaryDirectory() as folder, constant("" if place == AS_IT_IS else place, value):
+        resolved = TrainSettings(**settings).model_dump()
+        manifest, codebook = str(run / "manifest.json"), str(run / "codebook.json")
+        job = TrainJob(manifest, codebook, folder, seed, granted_cpus(), resolved)
+        figures = launch_training(None, job, launcher="inprocess", num_ranks=1)
+        lines = read_metrics(Path(folder))
+    kept = {
+        "validation.loss": figures["validation.loss"],
+        "train.loss": min(lines, key=lambda line: line["validation.loss"])["train.loss"],
+        "epochs": figures["epochs"],
+        "seconds": figures["train.seconds_to_stop"],
+    }
+    print(f"{data_set_of(run)}, {variant}, seed {seed}: {json.dumps(kept)}", flush=True)
+    return kept
+
+
+@contextmanager
+def constant(place: str, value: str) -> Iterator[None]:
+    """A module's constant has another value meanwhile; none where `place` is empty or a setting."""
+    module_name, _, name = place.rpartition(".")
+    if not name or place.startswith("settings."):
+        yield
+        return
+    module = importlib.import_module(f"synth_spark.{module_name}")
+    before = getattr(module, name)
+    setattr(module, name, json.loads(value))
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+if __name__ == "__main__":
+    main()
