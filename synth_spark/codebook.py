@@ -15,7 +15,7 @@ from typing import Any
 
 from synth_spark.errors import ContractError
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,11 @@ class FieldSpec:
 
 @dataclass(frozen=True)
 class Codebook:
-    """Fields in model order: static = attributes, start, length; event = period, elapsed, then the rest.
+    """Fields in model order: static = attributes, lasting, start, length; event = period, elapsed, then the rest.
 
     Without a clock there is neither start nor period nor elapsed; without events there are no event fields either, and
-    the length is 0 for everybody.
+    the length is 0 for everybody. `lasting` are those event fields (their positions) that hardly ever change within a
+    history: the first event's codes are fields of the subject, too.
     """
 
     subjects: SourceTable | None
@@ -77,6 +78,7 @@ class Codebook:
     num_subjects: dict[str, int]  # split -> subjects
     num_events: dict[str, int]  # split -> events
     seed: int
+    lasting: tuple[int, ...] = ()
     time: dict[str, Any] | None = None  # the clock: type, unit, protected end; None without one
     format: int = FORMAT
 
@@ -104,12 +106,12 @@ class Codebook:
 
     @property
     def period(self) -> FieldSpec | None:
-        """Roughly when an event is: for the model alone, decoding goes by `elapsed`; None without a clock."""
+        """When an event is: its week, or roughly on a clock that only counts; None without a clock."""
         return self.event_fields[0] if self.time is not None else None
 
     @property
     def elapsed(self) -> FieldSpec | None:
-        """Time since the event before; None without a clock."""
+        """Day and time of an event, or time since the event before where a clock only counts; None without a clock."""
         return self.event_fields[1] if self.time is not None else None
 
     @property
@@ -159,6 +161,7 @@ class Codebook:
                 "events": _table(document["events"]),
                 "static_fields": tuple(_field(item) for item in document["static_fields"]),
                 "event_fields": tuple(_field(item) for item in document["event_fields"]),
+                "lasting": tuple(document["lasting"]),
             }
         )
 

@@ -27,7 +27,10 @@ def codebook() -> Codebook:
         FieldSpec("group", "category", "string", (STATIC_CARDINALITIES[0],), {}),
         FieldSpec("length", "length", "int", (STATIC_CARDINALITIES[1],), {"lows": list(LOWS), "highs": list(HIGHS)}),
     )
-    event = tuple(FieldSpec(f"e{i}", "number", "int", (c,), {}) for i, c in enumerate(EVENT_CARDINALITIES))
+    event = tuple(
+        FieldSpec(f"e{i}", "number", "int", (c,), {"missing": False, "atoms": list(range(c)), "lows": [], "highs": []})
+        for i, c in enumerate(EVENT_CARDINALITIES)
+    )
     return Codebook(
         subjects=None,
         events=SourceTable((SourceColumn("id", "bigint"), SourceColumn("at", "date")), "id", "at"),

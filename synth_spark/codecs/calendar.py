@@ -1,11 +1,12 @@
-"""The clock of dated events: weekday, whole weeks since the day before, time of day or gap. [plain]
+"""The clock of dated events: week, weekday, time of day or gap. [plain]
 
-An event on a later day than the one before it says its weekday, how many whole weeks lie between, and its time of day;
-an event on the same day says how long after the one before it comes. So no order can break, and what the model learns
-is the rhythm of the calendar itself: weekdays and hours of the date that results, not those that a sum of gaps blurs.
+An event on a later day than the one before it says its week, its weekday and its time of day; an event on the same day
+says how long after the one before it comes. Weeks are those of the calendar, so dates do not come from sums of gaps,
+whose errors would add up; and the week and weekday of an event never lie before those of the event before it, which
+the model knows (model/recall.py).
 
-Where a history begins is a week (the start field); its first event says the weekday and the time of day.
-Sub-columns: day; weeks (one or two); and, if there are times of day, moment (one or two): a time or a gap.
+Two fields: the week is a number field; the other one has the sub-columns day and, if there are times of day, moment
+(one or two): a time or a gap.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import number, sql
 from synth_spark.codecs.number import NumberSummary
-from synth_spark.codecs.rounding import DECIMAL_STEPS
 from synth_spark.codecs.units import DAY_MICROS
 
 SAME_DAY = 7  # code of the day sub-column, after the weekdays 0 (Monday) to 6
@@ -26,10 +26,9 @@ _MONDAY = 3  # the epoch was a Thursday
 
 @dataclass(frozen=True)
 class Parts:
-    """SQL of an event's parts; weeks is null for the first event and on the same day, time or gap is null."""
+    """SQL of an event's parts; time or gap is null."""
 
     day: str
-    weeks: str
     time: str
     gap: str
 
@@ -65,7 +64,6 @@ def parts_of(clock: str, before: str, per_day: int) -> Parts:
     new = f"({before} IS NULL OR {date} > {earlier})"
     return Parts(
         day=f"IF({new}, pmod({date} + {_MONDAY}L, 7L), {SAME_DAY}L)",
-        weeks=f"IF({date} > {earlier}, ({date} - {earlier} - 1L) div 7L, NULL)",
         time=f"IF({new}, pmod({clock}, {per_day}L), NULL)",
         gap=f"IF({new}, NULL, {clock} - {before})",
     )
@@ -76,7 +74,6 @@ def fit(
     source_type: str,
     per_day: int,
     *,
-    weeks: NumberSummary,
     times: NumberSummary,
     gaps: NumberSummary,
     threshold: int,
@@ -84,15 +81,15 @@ def fit(
 ) -> FieldSpec:
     """The field's specification; `steps` are the round times of the unit."""
 
-    def fitted(summary: NumberSummary, round_steps: tuple[int, ...], always: tuple[int, ...] = ()) -> FieldSpec:
+    def fitted(summary: NumberSummary, always: tuple[int, ...] = ()) -> FieldSpec:
         return number.fit(
-            "", "bigint", {}, summary, threshold=threshold, steps=round_steps, slices=number.FINE, always=always
+            "", "bigint", {}, summary, threshold=threshold, steps=steps, slices=number.FINE, always=always
         )
 
-    found = {"weeks": fitted(weeks, DECIMAL_STEPS)}
-    cardinalities = [SAME_DAY + 1, *found["weeks"].cardinalities]
+    found: dict[str, FieldSpec] = {}
+    cardinalities = [SAME_DAY + 1]
     if per_day > 1:
-        found |= {"times": fitted(times, steps), "gaps": fitted(gaps, steps, always=(0,))}
+        found = {"times": fitted(times), "gaps": fitted(gaps, always=(0,))}
         of_times, of_gaps = found["times"].cardinalities, found["gaps"].cardinalities
         slices = max([*of_times[1:], *of_gaps[1:], 1])
         cardinalities += [of_times[0] + of_gaps[0], *([slices] if slices > 1 else [])]
@@ -101,12 +98,34 @@ def fit(
     return FieldSpec(name, "calendar", source_type, tuple(cardinalities), params)
 
 
+def is_exact(weeks: FieldSpec) -> bool:
+    """Whether every code of the week field, with its slice, is a single week."""
+    params = weeks.params
+    whole = [high - low for low, high in zip(params["lows"], params["highs"], strict=True)]
+    return max(params.get("slice_widths", whole), default=1) == 1
+
+
+def num_times(spec: FieldSpec) -> int:
+    """How many codes of the moment stand for times of day, before those of gaps; 0 without times of day."""
+    return int(spec.params["times"]["cardinalities"][0]) if "times" in spec.params else 0
+
+
+def kept_sql(weeks: FieldSpec, clock: str, per_day: int) -> str:
+    """BIGINT expression: a time in units, moved to the nearest week that a code stands for."""
+    bins = list(zip(weeks.params["lows"], weeks.params["highs"], strict=True))
+    first = sql.bigints([monday(low) * per_day for low, _ in bins])
+    last = sql.bigints([monday(high) * per_day - 1 for _, high in bins])
+    code = number.code_sql(weeks, "w")
+    moved = sql.bind("c", code, f"least(greatest({clock}, {sql.entry(first, 'c')}), {sql.entry(last, 'c')})")
+    return f"IF({clock} IS NULL, NULL, {sql.bind('w', week_sql(clock, per_day), moved)})"
+
+
 def encode(spec: FieldSpec, parts: Parts) -> list[str]:
     """One SMALLINT expression per sub-column."""
-    codes = [f"CAST({parts.day} AS SMALLINT)", *number.encode_units(_part(spec, "weeks"), parts.weeks)]
+    codes = [f"CAST({parts.day} AS SMALLINT)"]
     if spec.params["per_day"] == 1:
         return codes
-    times, gaps = _part(spec, "times"), _part(spec, "gaps")
+    times, gaps = part(spec, "times"), part(spec, "gaps")
     of_time, of_gap = number.encode_units(times, parts.time), number.encode_units(gaps, parts.gap)
     same = f"{parts.day} = {SAME_DAY}"
     codes.append(f"CAST(IF({same}, {of_gap[0]} + {times.cardinalities[0]}, {of_time[0]}) AS SMALLINT)")
@@ -116,13 +135,6 @@ def encode(spec: FieldSpec, parts: Parts) -> list[str]:
     return codes
 
 
-def decode_weeks(spec: FieldSpec, codes: list[str], draw_sql: Callable[[int], str]) -> str:
-    """BIGINT expression: whole weeks since the event before; only for events on a new day."""
-    part = _part(spec, "weeks")
-    units = number.decode_units(part, codes[1 : 1 + len(part.cardinalities)], draw_sql)
-    return f"greatest(coalesce({units}, 0L), 0L)"  # no week drawn with a new day: the coming weekday
-
-
 def decode_moment(spec: FieldSpec, codes: list[str], same_sql: str, draw_sql: Callable[[int], str]) -> str:
     """BIGINT expression in units: time of day, or, where `same_sql` holds, the gap.
 
@@ -130,7 +142,7 @@ def decode_moment(spec: FieldSpec, codes: list[str], same_sql: str, draw_sql: Ca
     """
     if spec.params["per_day"] == 1:
         return "0L"
-    times, gaps = _part(spec, "times"), _part(spec, "gaps")
+    times, gaps = part(spec, "times"), part(spec, "gaps")
     code, *slices = codes[len(codes) - _num_moments(spec) :]
     first, count = times.cardinalities[0], gaps.cardinalities[0]
 
@@ -144,10 +156,11 @@ def decode_moment(spec: FieldSpec, codes: list[str], same_sql: str, draw_sql: Ca
     return f"IF({same_sql}, greatest({gap}, 0L), least(greatest({time}, 0L), {last}L))"
 
 
-def _part(spec: FieldSpec, name: str) -> FieldSpec:
+def part(spec: FieldSpec, name: str) -> FieldSpec:
+    """The number field of the times of day or of the gaps: name is times or gaps."""
     held = spec.params[name]
     return FieldSpec(name, "number", "bigint", tuple(held["cardinalities"]), held["params"])
 
 
 def _num_moments(spec: FieldSpec) -> int:
-    return len(spec.cardinalities) - 1 - len(spec.params["weeks"]["cardinalities"])
+    return len(spec.cardinalities) - 1

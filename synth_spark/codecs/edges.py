@@ -36,12 +36,15 @@ def linear_width(low: int, high: int) -> int:
 def bins(
     cells: Cells,
     atoms: dict[int, int],
+    support: Mapping[int, int],
     low: int | None,
     high: int | None,
     *,
+    frequent: Set[int],
     threshold: int,
     steps: Sequence[int],
     most: int = MAX_BINS,
+    units: int = 0,
 ) -> list[tuple[int, int]]:
     """Bins [low, high) for the weight that the atoms leave over; none if too few subjects hold it.
 
@@ -50,10 +53,13 @@ def bins(
     Args:
         cells: (first unit, weight), ascending, of what lies inside the kept range.
         atoms: unit -> weight, part of the cells' weight.
-        low, high: the kept range, as observed; the bins' ends are rounded inward.
+        support: first unit of a cell -> most subjects that share one value in it.
+        low, high: the kept range, as observed; the bins' ends are rounded inward, unless enough subjects share them.
+        frequent: values that enough subjects share, atoms or not; `support` tells more of them where cells are narrow.
         threshold: subjects per bin.
         steps: round numbers, descending.
         most: bins of equal weight; halved tails and long empty stretches add to them.
+        units: where the kept range has at most so many, each is a bin instead, if enough subjects are in it.
     """
     rest = _without(cells, atoms)
     total = sum(weight for _, weight in rest)
@@ -63,6 +69,10 @@ def bins(
     starts, before = occupied.starts, occupied.before
     margin = threshold * SUBJECT_WEIGHT
     first, last = _kept_range(starts, before, low, high, margin, steps)
+    first = low if low in frequent or occupied.is_shared(low, support, threshold) else first
+    last = high + 1 if high in frequent or occupied.is_shared(high, support, threshold) else last
+    if last - first <= units:
+        return _merge(list(range(first, last + 1)), occupied, margin)
     room = MAX_CODES - MAX_TAILS - len(atoms)
     number = max(1, min(most, room, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
     found = {first, last}
@@ -82,18 +92,23 @@ def bins(
 class Occupied:
     """The cells that hold values.
 
-    starts: first unit of each; before: weight before each, and of all; linear: greatest width of a cell.
+    starts: first unit of each; before: weight before each, and of all; linear: greatest width of a cell; high: largest
+    unit kept.
     """
 
     starts: list[int]
     before: list[int]
     linear: int
+    high: int
 
     @classmethod
     def by(cls, cells: Cells, low: int, high: int) -> Occupied:
-        """(first unit, weight) of cells of the kept range [low, high], ascending."""
+        """(first unit, weight) of cells of the kept range [low, high], ascending; the outer ones may reach past it."""
         return cls(
-            [start for start, _ in cells], [0, *accumulate(weight for _, weight in cells)], linear_width(low, high)
+            [max(start, low) for start, _ in cells],
+            [0, *accumulate(weight for _, weight in cells)],
+            linear_width(low, high),
+            high,
         )
 
     def gaps(self, low: int, high: int) -> list[tuple[int, int]]:
@@ -121,6 +136,12 @@ class Occupied:
         first, last = self._whole(low, high)
         return max([self.weight(low, high) // SUBJECT_WEIGHT, *support[first:last]])
 
+    def is_shared(self, unit: int, support: Mapping[int, int], threshold: int) -> bool:
+        """Whether a single unit is a cell of its own, of so many subjects at least."""
+        i = bisect_left(self.starts, unit)
+        alone = i < len(self.starts) and self.starts[i] == unit and self.end(i) == unit + 1
+        return alone and support.get(unit, 0) >= threshold
+
     def _whole(self, low: int, high: int) -> tuple[int, int]:
         """Indices [first, last) of the cells that lie in a bin with their whole width."""
         first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
@@ -131,7 +152,7 @@ class Occupied:
         start = self.starts[i]
         width = int(min(10 ** max(0, len(str(abs(start))) - SIGNIFICANT_DIGITS), self.linear))
         end = start - start % width + width
-        return min(end, self.starts[i + 1]) if i + 1 < len(self.starts) else end
+        return min(end, self.starts[i + 1] if i + 1 < len(self.starts) else self.high + 1)
 
 
 def _edges_in_gaps(found: list[tuple[int, int]], occupied: Occupied, steps: Sequence[int], *, most: int) -> set[int]:
@@ -198,8 +219,7 @@ def slice_counts(
     Counted is no more than is there: the subjects of a slice's most common value, or its weight in subjects.
 
     Args:
-        cells, atoms, low, high: as for `bins`.
-        support: first unit of a cell -> most subjects that share one value in it.
+        cells, atoms, support, low, high: as for `bins`.
         most: slices; then half of them, and so on.
         subjects: per slice.
     """

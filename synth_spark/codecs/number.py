@@ -46,6 +46,8 @@ def fit(
     slice_subjects: int = 0,
     always: tuple[int, ...] = (),
     most_bins: int = edges.MAX_BINS,
+    most_units: int = 0,
+    in_order: bool = False,
 ) -> FieldSpec:
     """The field's specification.
 
@@ -56,11 +58,24 @@ def fit(
         slice_subjects: a bin has only as many slices as leave each one that holds values this many subjects.
         always: units that are atoms whatever their support (constants of the format, never data).
         most_bins: about as many bins at most.
+        most_units: where no more units are kept, each is a bin of its own if enough subjects are in it.
+        in_order: codes ascend with the values: frequent values are no atoms.
     """
-    atoms = [unit_ for unit_, _ in summary.atoms]
-    atoms += [unit_ for unit_ in always if unit_ not in atoms]
-    weights, kept = dict(summary.atoms), (summary.low, summary.high)
-    bins = edges.bins(summary.cells, weights, *kept, threshold=threshold, steps=steps, most=most_bins)
+    frequent = dict(summary.atoms)
+    weights = {} if in_order else frequent
+    atoms = [*weights, *(unit_ for unit_ in always if unit_ not in weights)]
+    kept = (summary.low, summary.high)
+    bins = edges.bins(
+        summary.cells,
+        weights,
+        summary.support,
+        *kept,
+        frequent=frequent.keys(),
+        threshold=threshold,
+        steps=steps,
+        most=most_bins,
+        units=most_units,
+    )
     bins = edges.without_empty(bins, sorted(atoms))
     if not atoms and not bins and not summary.missing:
         bins = [(0, 1)]  # too few subjects to tell anything: a constant
@@ -115,7 +130,7 @@ def encode(spec: FieldSpec, column_sql: str) -> list[str]:
 def encode_units(spec: FieldSpec, value: str) -> list[str]:
     """As encode, for a BIGINT expression that is in units already."""
     params = spec.params
-    code = _code_sql(spec, "x")
+    code = code_sql(spec, "x")
     first = f"CAST({sql.bind('x', value, code)} AS SMALLINT)"
     if "slice_widths" not in params:
         return [first]
@@ -154,7 +169,8 @@ def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]
     return sql.bind("v", value, units.from_units(spec.source_type, spec.params["unit"], "v"))
 
 
-def _code_sql(spec: FieldSpec, name: str) -> str:
+def code_sql(spec: FieldSpec, name: str) -> str:
+    """INT expression: the first sub-column's code of a BIGINT in units that has a name."""
     starts, codes = segments(spec)
     # without a missing code (a null that fitting never saw) or without any value, code 0 stands in
     return f"IF({name} IS NULL, 0, {sql.search(name, starts, codes)})"

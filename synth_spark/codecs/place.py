@@ -92,13 +92,13 @@ def units_sql(latitude_sql: str, longitude_sql: str, scale: int) -> str:
 
 def encode(spec: FieldSpec, latitude_sql: str, longitude_sql: str) -> list[str]:
     """One SMALLINT expression per sub-column."""
-    return number.encode_units(_cells(spec), units_sql(latitude_sql, longitude_sql, spec.params["scale"]))
+    return number.encode_units(cells(spec), units_sql(latitude_sql, longitude_sql, spec.params["scale"]))
 
 
 def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> tuple[str, str]:
     """Expressions of latitude and longitude in the source's types: both of the same draw inside the cell."""
     scale = spec.params["scale"]
-    unit = number.decode_units(_cells(spec), code_sqls, draw_sql)
+    unit = number.decode_units(cells(spec), code_sqls, draw_sql)
     rows, columns, tiles = _size(scale)
     top = f"m div {100 ** (scale + 1)}L"
     south = [f"m div {10 * 100**i}L % 10L * {10**i}L" for i in range(scale + 1)]
@@ -136,7 +136,8 @@ def point(unit: int, scale: int) -> tuple[int, int]:
     return south - 90 * 10**scale, west - 180 * 10**scale
 
 
-def _cells(spec: FieldSpec) -> FieldSpec:
+def cells(spec: FieldSpec) -> FieldSpec:
+    """The number field that a place is on its line."""
     return FieldSpec(spec.name, "number", "bigint", spec.cardinalities, spec.params["cells"]["params"])
 
 

@@ -1,11 +1,12 @@
 """The times of decoded events, from codes alone: non-decreasing and inside the protected range. [spark]
 
-Works on one row per event: KEY, STEP (0-based), FIRST (the decoded start) and the elapsed field's codes.
+Works on one row per event: KEY, STEP (0-based), FIRST (the decoded start) and the clock's codes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -20,6 +21,15 @@ KEY, STEP, FIRST, TIME = "__key", "__step", "__first", "__time"
 Draw = Callable[[int], str]
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A field with the expressions of its codes and of its draws."""
+
+    spec: FieldSpec
+    codes: list[str]
+    draw: Draw
+
+
 def start_sql(spec: FieldSpec, codes: list[str], draw: Draw) -> str:
     """BIGINT expression: where a history begins (a week, or a time of an integer clock), never null."""
     if spec.params["missing"] and spec.cardinalities[0] > 1:
@@ -30,52 +40,50 @@ def start_sql(spec: FieldSpec, codes: list[str], draw: Draw) -> str:
     return f"coalesce({number.decode_units(spec, codes, draw)}, {sql.bigint(earliest)})"
 
 
-def with_time(events: DataFrame, codebook: Codebook, codes: list[str], draw: Draw) -> DataFrame:
-    """The events with TIME, in units of the clock."""
-    elapsed = codebook.elapsed
-    assert elapsed is not None and codebook.time is not None, "there is a clock"
-    if elapsed.family == "calendar":
-        return _calendar_time(events, elapsed, codes, draw, end=int(codebook.time["end"]))
-    return _counted_time(events, codebook, elapsed, codes, draw)
+def with_time(events: DataFrame, codebook: Codebook, when: Coded, since: Coded) -> DataFrame:
+    """The events with TIME, in units of the clock, from the period's and the elapsed field's codes."""
+    assert codebook.time is not None, "there is a clock"
+    end = int(codebook.time["end"])
+    if since.spec.family == "calendar":
+        return _calendar_time(events, when, since, end=end)
+    return _counted_time(events, codebook, since, end=end)
 
 
-def _calendar_time(events: DataFrame, elapsed: FieldSpec, codes: list[str], draw: Draw, *, end: int) -> DataFrame:
-    """Days follow one another by weekday and weeks, times within a day add up; see codecs/calendar.py.
+def _calendar_time(events: DataFrame, when: Coded, since: Coded, *, end: int) -> DataFrame:
+    """Days by week and weekday, times within a day add up; see codecs/calendar.py.
 
-    What would pass the protected end is cut to it.
+    A day that would not be later than the one before it is the same day; what would pass the protected end is cut.
     """
-    per_day = int(elapsed.params["per_day"])
+    per_day = int(since.spec.params["per_day"])
     history = Window.partitionBy(KEY).orderBy(STEP)
     earlier = history.rowsBetween(Window.unboundedPreceding, -1)
     so_far = history.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    day = codes[0]
-    same = f"({STEP} > 0 AND {day} = {SAME_DAY})"
+    day = since.codes[0]
     # only a first event can lack the weekday that it needs
-    weekday = f"IF({same}, NULL, CAST(IF({day} = {SAME_DAY}, pmod({draw(2)}, 7L), {day}) AS BIGINT))"
-    weeks = calendar.decode_weeks(elapsed, codes, draw)
-    moment = calendar.decode_moment(elapsed, codes, same, lambda i: draw(i + 1))
-    onward = f"IF({STEP} = 0, __weekday, 7L * {weeks} + pmod(__weekday - __before - 1L, 7L) + 1L)"
+    weekday = f"IF({day} = {SAME_DAY}, IF({STEP} > 0, NULL, pmod({since.draw(2)}, 7L)), CAST({day} AS BIGINT))"
+    week = number.decode_units(when.spec, when.codes, when.draw)
+    moment = calendar.decode_moment(since.spec, since.codes, "__same", lambda i: since.draw(i + 1))
     return (
-        events.withColumn("__weekday", F.expr(weekday))
+        events.withColumn("__date", F.expr(f"7L * ({week}) - {-calendar.monday(0)}L + {weekday}"))
+        .withColumn("__before", F.max("__date").over(earlier))
+        .withColumn("__same", F.expr("__before IS NOT NULL AND (__date IS NULL OR __date <= __before)"))
         .withColumn("__moment", F.expr(moment))
-        .withColumn("__before", F.last("__weekday", ignorenulls=True).over(earlier))
-        .withColumn("__days", F.expr(f"IF({same}, 0L, {onward})"))
-        .withColumn("__date", F.expr(f"7L * {FIRST} - {-calendar.monday(0)}L") + F.sum("__days").over(so_far))
         .withColumn("__run", F.sum("__moment").over(so_far))
-        .withColumn("__base", F.last(F.expr(f"IF({same}, NULL, __run - __moment)"), ignorenulls=True).over(so_far))
+        .withColumn("__base", F.last(F.expr("IF(__same, NULL, __run - __moment)"), ignorenulls=True).over(so_far))
+        .withColumn("__day", F.expr("IF(__same, __before, __date)"))
         .withColumn(
-            TIME,
-            F.expr(f"least(__date * {per_day}L + least(__run - __base, {per_day - 1}L), {sql.bigint(end)})"),
+            TIME, F.expr(f"least(__day * {per_day}L + least(__run - __base, {per_day - 1}L), {sql.bigint(end)})")
         )
-        .drop("__weekday", "__moment", "__before", "__days", "__date", "__run", "__base")
+        .drop("__date", "__before", "__same", "__moment", "__run", "__base", "__day")
     )
 
 
-def _counted_time(events: DataFrame, codebook: Codebook, elapsed: FieldSpec, codes: list[str], draw: Draw) -> DataFrame:
+def _counted_time(events: DataFrame, codebook: Codebook, since: Coded, *, end: int) -> DataFrame:
     """The start and the sum of gaps, never beyond the protected end."""
     assert codebook.time is not None, "there is a clock"
-    end, span = int(codebook.time["end"]), max(0, int(codebook.time["end"]) - int(codebook.time["low"]))
-    gap = f"IF({STEP} = 0, 0L, least(greatest({number.decode_units(elapsed, codes, draw)}, 0L), {span}L))"
+    span = max(0, end - int(codebook.time["low"]))
+    units = number.decode_units(since.spec, since.codes, since.draw)
+    gap = f"IF({STEP} = 0, 0L, least(greatest({units}, 0L), {span}L))"
     history = Window.partitionBy(KEY).orderBy(STEP).rowsBetween(Window.unboundedPreceding, Window.currentRow)
     # a sum of many long gaps may leave the long's range before the protected end cuts it
     kind = "decimal(38,0)" if codebook.length.params["highs"][-1] * span >= LONG_LIMIT else "bigint"

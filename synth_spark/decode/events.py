@@ -15,7 +15,7 @@ from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
 from synth_spark.codecs import CODECS, category, place
 from synth_spark.codecs.units import from_units
 from synth_spark.columns import EVENT_CODES, EVENT_INDEX, NUM_EVENTS, STATIC_CODES, SUBJECT_NUMBER
-from synth_spark.decode.clock import FIRST, KEY, STEP, TIME, start_sql, with_time
+from synth_spark.decode.clock import FIRST, KEY, STEP, TIME, Coded, start_sql, with_time
 from synth_spark.decode.keys import key_sql
 from synth_spark.lookups import join_values, value_column
 from synth_spark.seeds import derive
@@ -32,15 +32,6 @@ class Decoded:
 
     subjects: DataFrame
     events: DataFrame | None
-
-
-@dataclass(frozen=True)
-class _Coded:
-    """A field with the expressions of its codes and of its draws."""
-
-    spec: FieldSpec
-    codes: list[str]
-    draw: Callable[[int], str]
 
 
 def to_tables(sequences: DataFrame, codebook: Codebook, *, seed: int) -> Decoded:
@@ -72,10 +63,10 @@ def _events(sequences: DataFrame, codebook: Codebook, table: SourceTable, seed: 
     events = _steps(sequences, codebook, seed)
     fields = _coded(codebook.event_fields, lambda i: f"__code{i}", seed, STEP)
     if codebook.time is not None:
-        _, clock, *fields = fields
+        when, since, *fields = fields
         key = key_sql(SUBJECT_NUMBER, table.type_of(table.key), derive(seed, "keys"))
         # the fresh key and not the subject number: the table is written clustered by it
-        events = with_time(events.withColumn(KEY, F.expr(key)), codebook, clock.codes, clock.draw)
+        events = with_time(events.withColumn(KEY, F.expr(key)), codebook, when, since)
     values, events = _values(events, fields)
     if codebook.time is not None:
         time = from_units(str(codebook.time["type"]), codebook.time["unit"], TIME)
@@ -109,7 +100,7 @@ def _column(column: SourceColumn, table: SourceTable, values: dict[str, str], nu
     return F.expr(text).alias(column.name)
 
 
-def _values(rows: DataFrame, fields: Sequence[_Coded]) -> tuple[dict[str, str], DataFrame]:
+def _values(rows: DataFrame, fields: Sequence[Coded]) -> tuple[dict[str, str], DataFrame]:
     """Expression of each source column, and the rows with what these need."""
     values: dict[str, str] = {}
     large: dict[str, tuple[FieldSpec, str]] = {}
@@ -128,11 +119,11 @@ def _values(rows: DataFrame, fields: Sequence[_Coded]) -> tuple[dict[str, str], 
     return values, join_values(rows, large)
 
 
-def _coded(fields: Sequence[FieldSpec], code: Callable[[int], str], seed: int, step: str) -> list[_Coded]:
+def _coded(fields: Sequence[FieldSpec], code: Callable[[int], str], seed: int, step: str) -> list[Coded]:
     found, first = [], 0
     for position, spec in enumerate(fields):
         stop = first + len(spec.cardinalities)
-        found.append(_Coded(spec, [code(i) for i in range(first, stop)], _draw(seed, step, position)))
+        found.append(Coded(spec, [code(i) for i in range(first, stop)], _draw(seed, step, position)))
         first = stop
     return found
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from synth_spark.codebook import Codebook, FieldSpec
-from synth_spark.codecs import calendar, number
+from synth_spark.codecs import calendar, edges, number
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
 
 START, PERIOD, ELAPSED = "start", "period", "elapsed"
 MAX_PERIODS = 64
+MAX_WEEKS = 520  # that have a code each
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,14 @@ class Clock:
     def measures(self) -> dict[str, tuple[str, str]]:
         """What is fitted: name -> (frame, BIGINT expression); null where it does not apply.
 
-        The first three stand for the start, the period and the elapsed field.
+        The first two stand for the start and the period field, the others for the elapsed field.
         """
         if not self.is_calendar:
             return {START: ("subjects", "first"), PERIOD: ("events", "u"), ELAPSED: ("events", "u - b")}
         parts = calendar.parts_of("u", "b", self.per_day)
         found = {
             START: ("subjects", calendar.week_sql("first", self.per_day)),
-            PERIOD: ("events", calendar.date_sql("u", self.per_day)),
-            "weeks": ("events", parts.weeks),
+            PERIOD: ("events", calendar.week_sql("u", self.per_day)),
         }
         if self.per_day > 1:
             found |= {"times": ("events", parts.time), "gaps": ("events", parts.gap)}
@@ -65,9 +65,17 @@ class Clock:
         start = number.fit(
             START, "bigint", {}, summaries[START], threshold=thresholds[START], steps=steps, slices=number.FINE
         )
-        spans = replace(summaries[PERIOD], missing=False, atoms=())
         period = number.fit(
-            PERIOD, "bigint", {}, spans, threshold=thresholds[PERIOD], steps=steps, most_bins=MAX_PERIODS
+            PERIOD,
+            "bigint",
+            {},
+            replace(summaries[PERIOD], missing=False),
+            threshold=thresholds[PERIOD],
+            steps=steps,
+            slices=number.FINE if self.is_calendar else 1,
+            most_bins=edges.MAX_BINS if self.is_calendar else MAX_PERIODS,
+            most_units=MAX_WEEKS if self.is_calendar else 0,
+            in_order=True,
         )
         return [start, period, self._fit_elapsed(summaries, thresholds)]
 
@@ -83,10 +91,9 @@ class Clock:
             ELAPSED,
             self.type,
             self.per_day,
-            weeks=replace(summaries["weeks"], missing=True),  # of the first event, and of those on the same day
             times=replace(summaries.get("times", nothing), missing=False),
             gaps=replace(summaries.get("gaps", nothing), missing=False),
-            threshold=thresholds["weeks"],
+            threshold=thresholds.get("times", 0),
             steps=self.steps,
         )
 
@@ -99,12 +106,15 @@ class Clock:
         """Codes of the subjects frame."""
         return number.encode_units(start, self.measures[START][1])
 
-    def encode_period(self, period: FieldSpec) -> list[str]:
-        """Codes of the events frame."""
-        return number.encode_units(period, self.measures[PERIOD][1])
+    def moved(self, period: FieldSpec) -> dict[str, str]:
+        """Columns of the events frame anew, so that equal weeks have equal codes and no other ones have."""
+        if not self.is_calendar:
+            return {}
+        return {column: calendar.kept_sql(period, column, self.per_day) for column in ("u", "b")}
 
-    def encode_elapsed(self, elapsed: FieldSpec) -> list[str]:
-        """Codes of the events frame."""
+    def encode_events(self, period: FieldSpec, elapsed: FieldSpec) -> list[str]:
+        """Codes of the period and the elapsed field, of the events frame with its moved columns."""
+        when = number.encode_units(period, self.measures[PERIOD][1])
         if self.is_calendar:
-            return calendar.encode(elapsed, calendar.parts_of("u", "b", self.per_day))
-        return number.encode_units(elapsed, "coalesce(u - b, 0L)")
+            return [*when, *calendar.encode(elapsed, calendar.parts_of("u", "b", self.per_day))]
+        return [*when, *number.encode_units(elapsed, "coalesce(u - b, 0L)")]

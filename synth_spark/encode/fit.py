@@ -34,6 +34,7 @@ from synth_spark.seeds import keyed_threshold
 from synth_spark.source.read import Source
 
 SLICE_SUBJECTS = 24  # with fewer, what a slice tells is single subjects' business: docs/decisions/round-number-edges.md
+LASTING_SHARE = 0.9  # of histories in which a field never changes, for it to be learned as its subject's, too
 Units = dict[str, dict[str, Any]]  # frame column -> unit
 
 
@@ -121,20 +122,55 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
         first = clock.first_time(timed[0])
         end = _fit_end(subjects, first, clock, plan.thresholds.of("end"))
         time = {"type": clock.type, "unit": clock.unit, "low": first, "end": end}
+    event_fields = (*timed[1:], *(specs[f.key] for f in plan.event_fields))
+    lasting = [
+        len(timed[1:]) + position
+        for position in lasting_fields(events, plan.event_fields)
+        if specs[plan.event_fields[position].key].cardinalities != (1,)
+    ]
     return Codebook(
         subjects=source.subjects_table,
         events=source.events_table,
         static_fields=(
             *(specs[f.key] for f in plan.subject_fields),
+            *(_of_first_event(event_fields[position]) for position in lasting),
             *timed[:1],
             _fit_length(subjects, plan.thresholds.of("length")),
         ),
-        event_fields=(*timed[1:], *(specs[f.key] for f in plan.event_fields)),
+        event_fields=event_fields,
         num_subjects={split: counts.get(split, (0, 0))[0] for split in SPLITS},
         num_events={split: int(counts.get(split, (0, 0))[1] or 0) for split in SPLITS},
         seed=config.seed,
+        lasting=tuple(lasting),
         time=time,
     )
+
+
+def lasting_fields(events: DataFrame, fields: Sequence[FieldPlan]) -> list[int]:
+    """Positions of the fields that have one value throughout in LASTING_SHARE of histories of two or more events."""
+    if not fields:
+        return []
+    same = [" AND ".join(_is_same(name) for name in field.inputs) for field in fields]
+    histories = events.groupBy("n").agg(
+        F.count(F.lit(1)).alias("events"), *(F.expr(text).alias(f"same{i}") for i, text in enumerate(same))
+    )
+    counts = [
+        F.count(F.lit(1)).alias("all"),
+        *(F.expr(f"count_if(same{i})").alias(f"same{i}") for i in range(len(same))),
+    ]
+    row = histories.where("events > 1").agg(*counts).first()
+    assert row is not None, "an aggregate without groups has one row"
+    return [i for i in range(len(fields)) if row["all"] and row[f"same{i}"] >= LASTING_SHARE * row["all"]]
+
+
+def _is_same(name: str) -> str:
+    """BOOLEAN aggregate: a column has one value, or misses all."""
+    return f"count({name}) IN (0L, count(1)) AND min({name}) <=> max({name})"
+
+
+def _of_first_event(spec: FieldSpec) -> FieldSpec:
+    """A field that only the model looks at; histories without events have any code."""
+    return replace(spec, name=f"first {spec.name}", columns=(), protection={})
 
 
 def _fit_numbers(
@@ -160,8 +196,8 @@ def _fit_numbers(
             {name: plan.thresholds.of(name) for name in measures},
         )
     ranges = [*map(_range, specs), *([None] * (len(columns) - len(specs)))]
-    if clock:
-        ranges[len(fields) + 1] = None  # decoding does not go by the period: it clips nothing
+    if clock and not clock.is_calendar:
+        ranges[len(fields) + 1] = None  # decoding goes by gaps alone: the period clips nothing
     clipped = st.clipped_counts(values, ranges)
     values.unpersist()
     counted = [
@@ -271,9 +307,9 @@ def _place_scale(field: FieldPlan, units: Units) -> int:
 
 
 def _range(spec: FieldSpec) -> tuple[int, int] | None:
-    """The kept range [low, high) of a number, of a place along its curve, or of the weeks of a calendar."""
-    params = spec.params
-    inner = {"place": "cells", "calendar": "weeks"}.get(spec.family)
-    params = params[inner]["params"] if inner else params
+    """The kept range [low, high) of a number, or of a place along its curve; times of day and their gaps lack none."""
+    if spec.family == "calendar":
+        return None
+    params = spec.params["cells"]["params"] if spec.family == "place" else spec.params
     lows, highs = [*params["lows"], *params["atoms"]], [*params["highs"], *(unit + 1 for unit in params["atoms"])]
     return (min(lows), max(highs)) if lows else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -64,12 +65,15 @@ def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
     clock = Clock.of(codebook)
     static, subjects = _encode(frames.subjects, plan.subject_fields, codebook.static_fields)
     event, events = _encode(frames.events, plan.event_fields, codebook.value_fields)
+    of_history: list[str] = []
     if clock and codebook.start and codebook.period and codebook.elapsed:
-        static += clock.encode_start(codebook.start)
-        event = [*clock.encode_period(codebook.period), *clock.encode_elapsed(codebook.elapsed), *event]
-    static += length.encode(codebook.length, "events")
+        of_history += clock.encode_start(codebook.start)
+        event = [*clock.encode_events(codebook.period, codebook.elapsed), *event]
+        events = events.withColumns({name: F.expr(moved) for name, moved in clock.moved(codebook.period).items()})
+    of_history += length.encode(codebook.length, "events")
     kept = F.expr(length.kept_sql(codebook.length, "events")).cast("int")
-    subjects = subjects.select("n", "split", kept.alias("kept"), _codes(static).alias(STATIC_CODES))
+    own = [_codes(static).alias("attributes"), _codes(of_history).alias("of_history")]
+    subjects = subjects.select("n", "split", kept.alias("kept"), *own)
     if event:
         steps = events.select("n", F.struct("i", _codes(event).alias("c")).alias("step"))
         histories = steps.groupBy("n").agg(F.sort_array(F.collect_list("step")).alias("steps"))
@@ -78,13 +82,20 @@ def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
         )
     else:
         subjects = subjects.withColumn(EVENT_CODES, F.lit(None))
+    first = [f"coalesce(get({EVENT_CODES}, {position}), 0)" for position in _lasting_codes(codebook)]
     return subjects.select(
         F.col("n").alias(SUBJECT_NUMBER),
         F.col("split").alias(SPLIT),
         F.col("kept").alias(NUM_EVENTS),
-        STATIC_CODES,
+        F.concat("attributes", _codes(first), "of_history").alias(STATIC_CODES),
         F.coalesce(F.col(EVENT_CODES).cast("array<smallint>"), _codes([])).alias(EVENT_CODES),
     )
+
+
+def _lasting_codes(codebook: Codebook) -> list[int]:
+    """Where an event's codes hold those of the fields that last."""
+    ends = list(accumulate((len(spec.cardinalities) for spec in codebook.event_fields), initial=0))
+    return [code for position in codebook.lasting for code in range(ends[position], ends[position + 1])]
 
 
 def write_sequences(

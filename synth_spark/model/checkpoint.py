@@ -20,9 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synth_spark.codebook import Codebook
+from synth_spark.codecs import calendar, order
 from synth_spark.errors import ContractError
 from synth_spark.model.facts import CODEBOOK_FILE, FORMAT, MODEL_FILE, WEIGHTS_FILE, read_facts
 from synth_spark.model.network import ModelConfig, SequenceModel
+from synth_spark.model.recall import TimeCodes
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,23 @@ def model_config_of(codebook: Codebook, *, width: int, hidden: int, dropout: flo
         event_cardinalities=codebook.event_cardinalities,
         length_lows=tuple(codebook.length.params["lows"]),
         length_highs=tuple(codebook.length.params["highs"]),
+        static_ranks=tuple(ranks for spec in codebook.static_fields for ranks in order.ranks(spec)),
+        event_ranks=tuple(ranks for spec in codebook.event_fields for ranks in order.ranks(spec)),
+        time=_time_codes(codebook),
         width=width,
         hidden=hidden,
         dropout=dropout,
     )
+
+
+def _time_codes(codebook: Codebook) -> TimeCodes:
+    period, elapsed = codebook.period, codebook.elapsed
+    if period is None or elapsed is None:
+        return TimeCodes()
+    ordered = len(period.cardinalities)
+    if elapsed.family != "calendar":
+        return TimeCodes(ordered)
+    return TimeCodes(ordered, day=calendar.is_exact(period), times=calendar.num_times(elapsed))
 
 
 def tensors_of(model: torch.nn.Module) -> dict[str, Tensor]:

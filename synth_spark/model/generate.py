@@ -9,7 +9,7 @@ Shapes: N subjects still active at a step, E event and S static sub-columns, H h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth_spark.model.keyed_random import uniforms
-from synth_spark.model.layers import NUM_POSITION_FEATURES, CodeEmbedding, ColumnHeads
+from synth_spark.model.layers import CodeEmbedding, ColumnHeads
 from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceModel
+from synth_spark.model.recall import NO_CODE, SAME_DAY, Recall
 
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
 _MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory
+
+_Recalled = Callable[[int, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Generator:
         self.highs = np.asarray(model.config.length_highs, dtype=np.int64)
         self.static_bias = model.static_heads.bias
         self.static_columns = _Columns(model.static_heads, model.static_embedding)
-        self.events = None if model.events is None else _Events(model.events, model.static_embedding)
+        self.events = None if model.events is None else _Events(model.events)
 
     @property
     def num_event(self) -> int:
@@ -79,16 +82,18 @@ class Generator:
 class _Events:
     """An event network made ready for sampling: all that codes add is looked up, only the state is multiplied."""
 
-    def __init__(self, network: EventNetwork, static_embedding: CodeEmbedding) -> None:
+    def __init__(self, network: EventNetwork) -> None:
         heads, width, event_width = network.heads, network.history.hidden_size, network.embedding.total_width
         self.width, self.num_columns = width, heads.num_columns
         self.position = network.position
         self.columns = _Columns(heads, network.embedding)
         self.from_state, from_previous, from_mean, self.from_position = network.from_past.weight.t().split(
-            [width, event_width, event_width, NUM_POSITION_FEATURES]
+            [width, event_width, event_width, network.position.width]
         )
         self.bias = heads.bias
-        self.static_tables = _row_tables(static_embedding, network.from_static.weight.t())
+        self.recall = network.recall
+        self.starts = torch.tensor(self.recall.starts[:-1])
+        self.static_tables = _row_tables(network.static_embedding, network.from_static.weight.t())
         self.first_tables = _row_tables(network.embedding, network.from_first.weight.t())
         history = dict(network.history.named_parameters())
         self.recurrent = history["weight_hh_l0"].t().contiguous()
@@ -138,11 +143,11 @@ class _Events:
         state.advance(self)
         index = torch.full_like(remaining, step)
         first = torch.addmm(lasting, state.hidden, self.from_state)
-        first += self.position(index, remaining) @ self.from_position
+        first += self.position(index, remaining, state.codes[:, 0]) @ self.from_position
         first += state.previous
         if step:
             first += state.mean_sum / step
-        codes = self.columns.draw(first, draws)
+        codes = self.columns.draw(first, draws, state.recalled(self.recall, index))
         state.remember(self, codes)
         return codes
 
@@ -156,12 +161,19 @@ class _State:
     into_history: Tensor
     previous: Tensor
     mean_sum: Tensor
+    codes: Tensor  # of the event before
+    weekday: Tensor
+    counts: Tensor  # how often each code came, all sub-columns side by side
+    amounts: Tensor  # logarithm of one more than that
 
     @classmethod
     def start(cls, events: _Events, num_subjects: int) -> _State:
         heads = len(events.bias)
         sizes = (events.width, events.width, 4 * events.width, heads, heads)
-        return cls(*(torch.zeros(num_subjects, size) for size in sizes))
+        hidden, cell, into_history, previous, mean_sum = (torch.zeros(num_subjects, size) for size in sizes)
+        codes = torch.full((num_subjects, events.num_columns), NO_CODE)
+        counts = torch.zeros(2, num_subjects, events.recall.starts[-1])
+        return cls(hidden, cell, into_history, previous, mean_sum, codes, codes[:, 0], counts[0], counts[1])
 
     def first(self, count: int) -> _State:
         if count == len(self.hidden):
@@ -181,6 +193,23 @@ class _State:
         width, heads = 4 * events.width, self.previous.shape[1]
         self.into_history, self.previous, mean = rows.split([width, heads, heads], dim=1)
         self.mean_sum = self.mean_sum + mean
+        time, where = events.recall.time, codes + events.starts
+        if time.day:
+            day = codes[:, time.ordered]
+            self.weekday = torch.where(day == SAME_DAY, self.weekday, day)
+        counts = self.counts.gather(1, where) + 1
+        self.counts.scatter_(1, where, counts)
+        self.amounts.scatter_(1, where, counts.log1p_())
+        self.codes = codes
+
+    def recalled(self, recall: Recall, index: Tensor) -> _Recalled:
+        """What to add to the logits of a sub-column, given what its output map reads and the codes before it."""
+
+        def added(column: int, hidden: Tensor, codes: Tensor) -> Tensor:
+            amount = self.amounts[:, recall.starts[column] : recall.starts[column + 1]]
+            return recall(column, hidden, codes, self.codes, self.weekday, amount, index)
+
+        return added
 
 
 class _Columns:
@@ -190,21 +219,24 @@ class _Columns:
         self.hidden = heads.hidden
         self.blocks = [weight.contiguous() for weight in heads.block_weight.unbind(0)]
         self.block_biases = list(heads.block_bias.squeeze(1).unbind(0))
-        self.outputs = [(output.weight.t().contiguous(), output.bias) for output in heads.output_layers]
+        self.outputs = [(output.rows().t().contiguous(), output.bias) for output in heads.output_layers]
         # what a column's code adds to the columns after it
         self.within = [
             table[:, (column + 1) * heads.hidden :].contiguous()
             for column, table in enumerate(_row_tables(embedding, heads.within * heads.mask))
         ]
 
-    def draw(self, first: Tensor, draws: Tensor) -> Tensor:
+    def draw(self, first: Tensor, draws: Tensor, added: _Recalled | None = None) -> Tensor:
         """codes_NC; first_N(C*H) holds the context's part and is consumed."""
         codes = torch.empty(len(first), len(self.blocks), dtype=torch.int64)
         for column, (weight, bias) in enumerate(self.outputs):
             here, after = first[:, : self.hidden], first[:, self.hidden :]
             hidden = torch.relu(here)
             hidden = hidden + torch.relu(torch.addmm(self.block_biases[column], hidden, self.blocks[column]))
-            drawn = inverse_cdf(torch.addmm(bias, hidden, weight), draws[:, column])
+            logits = torch.addmm(bias, hidden, weight)
+            if added is not None:
+                logits += added(column, hidden, codes)
+            drawn = inverse_cdf(logits, draws[:, column])
             codes[:, column] = drawn
             after += self.within[column].index_select(0, drawn)
             first = after
@@ -222,9 +254,9 @@ def inverse_cdf(logits: Tensor, draws: Tensor) -> Tensor:
 def _row_tables(embedding: CodeEmbedding, weight: Tensor) -> list[Tensor]:
     """For each sub-column, what every code adds through a linear map of the joined embeddings."""
     tables, start = [], 0
-    for table in embedding.layers:
-        width = table.weight.shape[1]
-        tables.append((table.weight @ weight[start : start + width]).contiguous())
+    for rows in embedding.rows():
+        width = rows.shape[1]
+        tables.append((rows @ weight[start : start + width]).contiguous())
         start += width
     return tables
 

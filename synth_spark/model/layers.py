@@ -7,22 +7,27 @@ H head width, X context width, P position features.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synth_spark.codecs.order import UNORDERED
+
 MAX_POSITION = 31  # index and remaining count have their own embedding up to here, a logarithm carries on
 POSITION_WIDTH = 8
-NUM_POSITION_FEATURES = 2 * POSITION_WIDTH + 4
 
 
 # Parameters and work grow with the square of the number of sub-columns; from some 40 on these bounds hold them.
-MAX_EMBEDDING = 1024  # joined width of all embeddings of a table
+MAX_EMBEDDING = 512  # joined width of all embeddings of a table
 MAX_HEADS = 4096  # joined width of all heads of a table
 MIN_HEAD = 8
+
+MAX_WAVES = 24  # how many cosines of the rank make up what neighbouring codes have in common
+EMBEDDING_SPREADS = {"alone": 0.3, "own": 0.05, "shared": 0.15}
+LOGITS_SPREADS = {"alone": 0.3, "own": 0.3, "shared": 0.0}  # times one over the root of the head's width
 
 
 def embedding_widths(cardinalities: Sequence[int]) -> list[int]:
@@ -37,22 +42,57 @@ def head_width(num_columns: int, hidden: int) -> int:
     return min(hidden, max(MIN_HEAD, MAX_HEADS // max(1, num_columns)))
 
 
+class CodeRows(nn.Module):
+    """A row for each code of a sub-column: rows_KD.
+
+    Codes in an order (numbers, times, lengths) have much in common with their neighbours: a sum of cosines of the rank
+    is added to what each code has of its own. What training finds out at one code then holds near it as well.
+    """
+
+    waves: Tensor  # KM, constant; empty where codes have no order
+
+    def __init__(self, width: int, ranks: Sequence[int], *, alone: float, own: float, shared: float) -> None:
+        """ranks: one per code, see codecs/order.py.
+
+        alone, own, shared: standard deviations at first: of the rows of codes without an order; of what those in an
+        order have of their own, and of the coefficients of what they share.
+        """
+        super().__init__()
+        self.register_buffer("waves", waves_of(ranks), persistent=False)
+        spread = torch.where(self.waves.any(1, keepdim=True), own, alone)
+        self.own = nn.Parameter(torch.randn(len(ranks), width) * spread)
+        num_waves = self.waves.shape[1]
+        self.shared = nn.Parameter(torch.randn(num_waves, width) * shared) if num_waves else None
+
+    def forward(self) -> Tensor:
+        """rows_KD."""
+        return self.own if self.shared is None else torch.addmm(self.own, self.waves, self.shared)
+
+
+def waves_of(ranks: Sequence[int]) -> Tensor:
+    """waves_KM: cosines of 1 to MAX_WAVES half periods over all ranks, that of n half periods weaker by the root of n.
+
+    Zero for a code without a rank. Two codes are in an order anyway: no waves.
+    """
+    number = torch.arange(1, 1 + min(MAX_WAVES, max(ranks)) if max(ranks) > 1 else 1)
+    rank = torch.tensor(ranks)[:, None]
+    waves = torch.cos(math.pi * number * (rank + 0.5) / (max(ranks) + 1)) * number.rsqrt()
+    return waves * (rank != UNORDERED)
+
+
 class CodeEmbedding(nn.Module):
     """Codes of one table to their concatenated embeddings: codes_NC -> x_ND."""
 
-    def __init__(self, cardinalities: tuple[int, ...]) -> None:
+    def __init__(self, ranks: Sequence[Sequence[int]]) -> None:
         super().__init__()
-        self.widths = embedding_widths(cardinalities)
+        self.widths = embedding_widths([len(of_codes) for of_codes in ranks])
         self.tables = nn.ModuleList(
-            nn.Embedding(cardinality, width) for cardinality, width in zip(cardinalities, self.widths, strict=True)
+            CodeRows(width, of_codes, **EMBEDDING_SPREADS) for width, of_codes in zip(self.widths, ranks, strict=True)
         )
-        for table in self.layers:
-            nn.init.normal_(table.weight, std=0.3)
 
-    @property
-    def layers(self) -> list[nn.Embedding]:
-        """One embedding per sub-column."""
-        return cast("list[nn.Embedding]", list(self.tables))
+    def rows(self) -> list[Tensor]:
+        """rows_KD of each sub-column."""
+        return [table() for table in self.tables]
 
     @property
     def total_width(self) -> int:
@@ -62,7 +102,21 @@ class CodeEmbedding(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """codes_...C -> embedded_...D."""
         columns = codes.unbind(-1)
-        return torch.cat([table(column) for table, column in zip(self.layers, columns, strict=True)], dim=-1)
+        return torch.cat([F.embedding(column, rows) for rows, column in zip(self.rows(), columns, strict=True)], dim=-1)
+
+
+class CodeLogits(nn.Module):
+    """A linear map, hidden_NH -> logits_NK of one sub-column."""
+
+    def __init__(self, hidden: int, ranks: Sequence[int]) -> None:
+        super().__init__()
+        spreads = {name: spread / math.sqrt(hidden) for name, spread in LOGITS_SPREADS.items()}
+        self.rows = CodeRows(hidden, ranks, **spreads)
+        self.bias = nn.Parameter(torch.zeros(len(ranks)))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """logits_NK."""
+        return F.linear(hidden, self.rows(), self.bias)
 
 
 class ColumnHeads(nn.Module):
@@ -74,20 +128,18 @@ class ColumnHeads(nn.Module):
 
     mask: Tensor
 
-    def __init__(self, cardinalities: tuple[int, ...], widths: list[int], hidden: int) -> None:
+    def __init__(self, ranks: Sequence[Sequence[int]], widths: list[int], hidden: int) -> None:
         super().__init__()
-        num_columns = len(cardinalities)
+        num_columns = len(ranks)
         hidden = head_width(num_columns, hidden)
         self.num_columns, self.hidden = num_columns, hidden
         self.bias = nn.Parameter(torch.zeros(num_columns * hidden))
         self.within = nn.Parameter(torch.empty(sum(widths), num_columns * hidden))
         self.block_weight = nn.Parameter(torch.empty(num_columns, hidden, hidden))
         self.block_bias = nn.Parameter(torch.zeros(num_columns, 1, hidden))
-        self.outputs = nn.ModuleList(nn.Linear(hidden, cardinality) for cardinality in cardinalities)
+        self.outputs = nn.ModuleList(CodeLogits(hidden, of_codes) for of_codes in ranks)
         nn.init.normal_(self.within, std=1 / math.sqrt(sum(widths)))
         nn.init.normal_(self.block_weight, std=1 / math.sqrt(hidden))
-        for output in self.output_layers:
-            nn.init.normal_(output.weight, std=0.3 / math.sqrt(hidden))
         mask = torch.zeros(sum(widths), num_columns, hidden)
         start = 0
         for column, width in enumerate(widths):
@@ -96,9 +148,9 @@ class ColumnHeads(nn.Module):
         self.register_buffer("mask", mask.reshape(sum(widths), num_columns * hidden), persistent=False)
 
     @property
-    def output_layers(self) -> list[nn.Linear]:
+    def output_layers(self) -> list[CodeLogits]:
         """One map from hidden to logits per column."""
-        return cast("list[nn.Linear]", list(self.outputs))
+        return cast("list[CodeLogits]", list(self.outputs))
 
     def hidden_layer(self, embedded: Tensor, given: Tensor | None) -> Tensor:
         """embedded_ND, given_N(CH) -> hidden_CNH, what each column's output map reads."""
@@ -107,38 +159,60 @@ class ColumnHeads(nn.Module):
         first = first.view(-1, self.num_columns, self.hidden).transpose(0, 1)
         return first + F.relu(torch.baddbmm(self.block_bias, first, self.block_weight))
 
-    def negative_log_likelihood(self, codes: Tensor, embedded: Tensor, given: Tensor | None = None) -> Tensor:
-        """nats_NC of codes_NC, in float32."""
+    def negative_log_likelihood(
+        self, codes: Tensor, embedded: Tensor, given: Tensor | None = None, added: Added | None = None
+    ) -> Tensor:
+        """nats_NC of codes_NC, in float32; `added` gives what to add to a column's logits."""
         hidden = self.hidden_layer(embedded, given)
-        losses = [
-            F.cross_entropy(output(rows).float(), column, reduction="none")
-            for output, rows, column in zip(self.output_layers, hidden.unbind(0), codes.unbind(-1), strict=True)
-        ]
+        losses = []
+        for column, (output, rows) in enumerate(zip(self.output_layers, hidden.unbind(0), strict=True)):
+            logits = output(rows).float()
+            if added is not None:
+                logits = logits + added(column, rows)
+            losses.append(F.cross_entropy(logits, codes[:, column], reduction="none"))
         return torch.stack(losses, dim=-1)
 
 
-class PositionFeatures(nn.Module):
-    """Index of an event and events remaining (itself included) -> features_NP."""
+Added = Callable[[int, Tensor], Tensor]  # sub-column, hidden_NH -> NK
 
-    def __init__(self) -> None:
+
+class PositionFeatures(nn.Module):
+    """Where an event lies in its history -> features_NP: index, events remaining (itself included), time remaining.
+
+    Args:
+        num_periods: codes that tell the time in ascending order; 0 without a clock.
+    """
+
+    def __init__(self, num_periods: int) -> None:
         super().__init__()
+        self.num_periods = num_periods
         self.index = nn.Embedding(MAX_POSITION + 1, POSITION_WIDTH)
         self.remaining = nn.Embedding(MAX_POSITION + 1, POSITION_WIDTH)
 
-    def forward(self, index: Tensor, remaining: Tensor) -> Tensor:
-        """index_N, remaining_N -> features_NP."""
+    @property
+    def width(self) -> int:
+        """P."""
+        return 2 * POSITION_WIDTH + (7 if self.num_periods else 4)
+
+    def forward(self, index: Tensor, remaining: Tensor, period: Tensor) -> Tensor:
+        """index_N, remaining_N, period_N (of the event before; below 0 before the first) -> features_NP."""
         index_f, remaining_f = index.float(), remaining.float()
-        scalars = torch.stack(
-            [
-                torch.log1p(index_f) / 4,
-                torch.log1p(remaining_f) / 4,
-                index_f / (index_f + remaining_f).clamp(min=1),
-                1 / remaining_f.clamp(min=1),
-            ],
-            dim=-1,
-        )
+        scalars = [
+            torch.log1p(index_f) / 4,
+            torch.log1p(remaining_f) / 4,
+            index_f / (index_f + remaining_f).clamp(min=1),
+            1 / remaining_f.clamp(min=1),
+        ]
+        if self.num_periods:
+            left = (self.num_periods - 1 - period.clamp(min=0)).float()
+            scalars += [
+                left / self.num_periods,
+                torch.log1p(left) / 4,
+                # the pace that is needed to place all events that remain: without it histories run early into the end
+                (torch.log1p(remaining_f) - torch.log1p(left)) / 4,
+            ]
         near = [
             self.index(index.clamp(max=MAX_POSITION)),
             self.remaining(remaining.clamp(min=0, max=MAX_POSITION)),
         ]
-        return torch.cat([*near, scalars], dim=-1)
+        return torch.cat([*near, torch.stack(scalars, dim=-1)], dim=-1)

@@ -19,13 +19,16 @@ Shapes, by suffix of a name:
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from synth_spark.model.layers import NUM_POSITION_FEATURES, CodeEmbedding, ColumnHeads, PositionFeatures
+from synth_spark.codecs.order import UNORDERED, Ranks
+from synth_spark.model.layers import CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
+from synth_spark.model.recall import NO_CODE, Recall, TimeCodes
 
 FIRST_EVENT_FROM = 16  # index from which the first event is given: earlier, small data only learns it by heart
 
@@ -38,9 +41,17 @@ class ModelConfig:
     event_cardinalities: tuple[int, ...]  # none: flat data
     length_lows: tuple[int, ...]  # fewest events per code of the last static sub-column
     length_highs: tuple[int, ...]  # most events, inclusive
+    static_ranks: tuple[Ranks, ...] = ()  # of every code, see codecs/order.py; default: no code has an order
+    event_ranks: tuple[Ranks, ...] = ()
+    time: TimeCodes = field(default_factory=TimeCodes)
     width: int = 128
     hidden: int = 64
     dropout: float = 0.05
+
+    def ranks(self) -> tuple[Sequence[Ranks], Sequence[Ranks]]:
+        """Of every code of each static and each event sub-column."""
+        static = self.static_ranks or [(UNORDERED,) * codes for codes in self.static_cardinalities]
+        return static, self.event_ranks or [(UNORDERED,) * codes for codes in self.event_cardinalities]
 
     def to_document(self) -> dict[str, Any]:
         """JSON values."""
@@ -51,7 +62,8 @@ class ModelConfig:
         """The inverse of to_document."""
         tuples = ("static_cardinalities", "event_cardinalities", "length_lows", "length_highs")
         values: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in document.items()}
-        return cls(**values)
+        values |= {key: tuple(map(tuple, document[key])) for key in ("static_ranks", "event_ranks")}
+        return cls(**{**values, "time": TimeCodes(**document["time"])})
 
 
 @dataclass(frozen=True)
@@ -64,13 +76,19 @@ class Past:
     first: Tensor  # B D, the first event
     previous: Tensor  # B D, the last event
     total: Tensor  # B D, the sum of all events before the last
+    codes: Tensor  # B E, of the last event
+    weekday: Tensor  # B, of the last day
+    counts: Tensor  # B (sum of K), how often each code of each sub-column came
 
     @classmethod
-    def empty(cls, num_subjects: int, history_width: int, embedding_width: int, device: torch.device) -> Past:
-        """Before the first event."""
+    def empty(cls, embedded: Tensor, history_width: int, cardinalities: Sequence[int]) -> Past:
+        """Before the first event of embedded_BTD."""
+        num_subjects, device = len(embedded), embedded.device
         state = torch.zeros(1, num_subjects, history_width, device=device)
-        embedded = torch.zeros(num_subjects, embedding_width, device=device)
-        return cls(0, state, state, embedded, embedded, embedded)
+        nothing = torch.zeros_like(embedded[:, 0])
+        codes = torch.full((num_subjects, len(cardinalities)), NO_CODE, device=device)
+        counts = torch.zeros(num_subjects, sum(cardinalities), device=device)
+        return cls(0, state, state, nothing, nothing, nothing.float(), codes, codes[:, 0], counts)
 
     def kept(self, num_subjects: int) -> Past:
         """The past of the foremost subjects only, whose histories go on."""
@@ -81,37 +99,43 @@ class Past:
             self.first[:num_subjects],
             self.previous[:num_subjects],
             self.total[:num_subjects],
+            self.codes[:num_subjects],
+            self.weekday[:num_subjects],
+            self.counts[:num_subjects],
         )
 
 
 class EventNetwork(nn.Module):
     """Events, given static codes and what came before."""
 
-    def __init__(self, config: ModelConfig, static_width: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
-        self.embedding = CodeEmbedding(config.event_cardinalities)
-        self.position = PositionFeatures()
+        static_ranks, event_ranks = config.ranks()
+        self.static_embedding = CodeEmbedding(static_ranks)
+        self.embedding = CodeEmbedding(event_ranks)
+        self.position = PositionFeatures(config.event_cardinalities[0] if config.time.ordered else 0)
         width = self.embedding.total_width
         self.history = nn.LSTM(width, config.width, batch_first=True)
-        self.heads = ColumnHeads(config.event_cardinalities, self.embedding.widths, config.hidden)
+        self.heads = ColumnHeads(event_ranks, self.embedding.widths, config.hidden)
+        self.recall = Recall(config.event_cardinalities, self.heads.hidden, config.time)
         given = self.heads.num_columns * self.heads.hidden
-        self.from_past = nn.Linear(config.width + 2 * width + NUM_POSITION_FEATURES, given, bias=False)
+        self.from_past = nn.Linear(config.width + 2 * width + self.position.width, given, bias=False)
         self.from_first = nn.Linear(width, given, bias=False)
-        self.from_static = nn.Linear(static_width, given, bias=False)
+        self.from_static = nn.Linear(self.static_embedding.total_width, given, bias=False)
         maps = (self.from_past, self.from_first, self.from_static)
         bound = 1 / math.sqrt(sum(part.in_features for part in maps))  # together they are one linear map
         for part in maps:
             nn.init.uniform_(part.weight, -bound, bound)
 
     def forward(
-        self, static: Tensor, event_codes: Tensor, num_events: Tensor, past: Past | None
+        self, static_codes: Tensor, event_codes: Tensor, num_events: Tensor, past: Past | None
     ) -> tuple[Tensor, Past]:
-        """static_BD (embedded), event_codes_BTE -> nats_BTE, zero after each history's end, and the past they leave."""
+        """static_codes_BS, event_codes_BTE -> nats_BTE, zero after each history's end, and the past they leave."""
         num_subjects, num_steps, _ = event_codes.shape
-        embedded = self.embedding(event_codes)
+        embedded = _as_multiplied(self.embedding(event_codes))
         if past is None:
-            past = Past.empty(num_subjects, self.history.hidden_size, embedded.shape[2], embedded.device)
+            past = Past.empty(embedded, self.history.hidden_size, self.recall.cardinalities)
         index = torch.arange(past.num_steps, past.num_steps + num_steps, device=embedded.device)
         remaining = (num_events[:, None] - index).clamp(min=0)  # the event itself remains
         first = past.first if past.num_steps else embedded[:, 0]
@@ -120,30 +144,45 @@ class EventNetwork(nn.Module):
         total = previous.float().cumsum(1)
         if past.num_steps:
             total += past.total[:, None]
-        given = self.from_past(self._moving(states, previous, total, index, remaining))
-        given = given + self.from_static(static)[:, None]
+        recalled = self.recall.over(index, event_codes, past.codes, past.weekday, past.counts)
+        position = self.position(index.expand(num_subjects, -1), remaining, recalled.before[..., 0])
+        given = self.from_past(self._moving(states, previous, total / index.clamp(min=1)[:, None], position))
+        given = given + self.from_static(self.static_embedding(static_codes))[:, None]
         given = given + self.from_first(self._thinned(first[:, None])) * (index >= FIRST_EVENT_FROM)[:, None]
         nats = self.heads.negative_log_likelihood(
-            event_codes.flatten(0, 1), embedded.flatten(0, 1), given.flatten(0, 1)
+            event_codes.flatten(0, 1), embedded.flatten(0, 1), given.flatten(0, 1), recalled.added
         )
-        left = (hidden, cell, first, embedded[:, -1], total[:, -1])
+        left = (
+            hidden,
+            cell,
+            first,
+            embedded[:, -1],
+            total[:, -1],
+            event_codes[:, -1],
+            recalled.weekday,
+            recalled.counts,
+        )
         past = Past(past.num_steps + num_steps, *(part.detach() for part in left))
         return nats.view(event_codes.shape) * (remaining > 0)[..., None], past
 
-    def _moving(self, states: Tensor, previous: Tensor, total: Tensor, index: Tensor, remaining: Tensor) -> Tensor:
+    def _moving(self, states: Tensor, previous: Tensor, mean: Tensor, position: Tensor) -> Tensor:
         """What changes from step to step of what the heads are given, joined."""
-        mean = total / index.clamp(min=1)[:, None]
-        position = self.position(index.expand(len(states), -1), remaining)
-        thinned = [self._thinned(part) for part in (states, previous, mean)]
-        return torch.cat([*thinned, position], dim=-1)
+        parts = [self._thinned(part) for part in (states, previous, mean.to(previous.dtype))]
+        return torch.cat([*parts, position.to(previous.dtype)], dim=-1)
 
     def _thinned(self, part: Tensor) -> Tensor:
         """Dropout with one mask per subject, shared over time: drawing masks is serial and costs more than it gives."""
         if not self.training or self.dropout == 0.0:
-            return part.float()
+            return part
         keep = 1.0 - self.dropout
-        mask = torch.empty(part.shape[0], 1, part.shape[2], device=part.device).bernoulli_(keep) / keep
-        return part.float() * mask
+        mask = torch.empty(part.shape[0], 1, part.shape[2], device=part.device, dtype=part.dtype).bernoulli_(keep)
+        return part * (mask / keep)
+
+
+def _as_multiplied(part: Tensor) -> Tensor:
+    """In the number format of matrix products: whatever moves between them then has half the size in bfloat16."""
+    kind = part.device.type
+    return part.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else part
 
 
 class SequenceModel(nn.Module):
@@ -152,12 +191,13 @@ class SequenceModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.static_embedding = CodeEmbedding(config.static_cardinalities)
-        self.static_heads = ColumnHeads(config.static_cardinalities, self.static_embedding.widths, config.hidden)
-        self.events = EventNetwork(config, self.static_embedding.total_width) if config.event_cardinalities else None
+        static_ranks, _ = config.ranks()
+        self.static_embedding = CodeEmbedding(static_ranks)
+        self.static_heads = ColumnHeads(static_ranks, self.static_embedding.widths, config.hidden)
+        self.events = EventNetwork(config) if config.event_cardinalities else None
 
     @property
-    def output_layers(self) -> list[nn.Linear]:
+    def output_layers(self) -> list[CodeLogits]:
         """The map to the logits of every sub-column, static ones first."""
         event_layers = self.events.heads.output_layers if self.events is not None else []
         return self.static_heads.output_layers + event_layers
@@ -197,7 +237,7 @@ class SequenceModel(nn.Module):
         """nats_BTE of event_codes_BTE, zero after each history's end, and what they leave to the next window."""
         if self.events is None:
             return torch.zeros(event_codes.shape, device=event_codes.device), None
-        return self.events(self.static_embedding(static_codes), event_codes, num_events, past)
+        return self.events(static_codes, event_codes, num_events, past)
 
     @torch.no_grad()
     def start_from_marginals(self, counts: list[Tensor]) -> None:

@@ -22,6 +22,7 @@ TIMES_TRAINED = 5  # subjects per round for each one trained on: beyond, the noi
 MAX_SUBJECTS = 100_000
 MAX_EVENTS = 1_500_000  # per round; fewer subjects are sampled when histories are long, but not fewer than MIN_SUBJECTS
 MIN_SUBJECTS = 5_000  # or all that were trained on
+EARLY_SHARE = 4  # all rounds but the last one sample one part in so many: what they leave, the last one corrects
 
 
 def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed: int) -> list[float]:
@@ -34,10 +35,11 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
     num_subjects = float(targets[0].sum())
     mean_events = _mean_events(model, targets[num_static - 1])
     most = min(MAX_SUBJECTS, TIMES_TRAINED * num_subjects, MAX_EVENTS / max(mean_events, 1.0))
-    planned = int(max(min(MIN_SUBJECTS, num_subjects), most))
+    fewest = min(MIN_SUBJECTS, num_subjects)
     chunk_subjects = chunk_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
     distances = []
     for round_number in range(rounds):
+        planned = int(max(fewest, most if round_number == rounds - 1 else most / EARLY_SHARE))
         sampled = _sampled_marginals(model, planned, chunk_subjects, derive(seed, "calibrate", round_number))
         scaled = [counts * (num_subjects / planned) for counts in sampled]
         distances.append(

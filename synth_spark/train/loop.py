@@ -27,14 +27,13 @@ from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
 from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
-from synth_spark.train.state import Progress, load_state, save_state
+from synth_spark.train.state import PartProgress, Progress, load_state, save_state
 from synth_spark.train.tensors import Batch, company, make_batch
 
 WARM_UP_STEPS = 50
 AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
 MAX_GRADIENT_NORM = 5.0
 WEIGHT_DECAY = 0.01
-MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
 EVALUATION_EVENTS = 8192
 
 
@@ -65,11 +64,15 @@ class Trainer:
         self.seed, self.folder = seed, folder
         self.parallel = DistributedDataParallel(model)
         self.averaged = copy.deepcopy(model).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
-        )
+        parts: dict[str, list[torch.nn.Parameter]] = {}
+        for name, parameter in model.named_parameters():
+            parts.setdefault(part_of(name), []).append(parameter)
+        groups = [{"params": parameters, "part": part} for part, parameters in sorted(parts.items())]
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
         self.best = tensors_of(model)
-        self.progress = Progress(manifest_digest, ranks.num_ranks, learning_rate=settings.learning_rate)
+        self.progress = Progress(
+            manifest_digest, ranks.num_ranks, {part: PartProgress(settings.learning_rate) for part in sorted(parts)}
+        )
         self.history: list[dict[str, Any]] = []
         self.number_format = resolve_number_format(settings.number_format)
 
@@ -132,7 +135,7 @@ class Trainer:
     def _bar(self) -> Any:
         """Progress of one epoch, shown by the first rank where there is a terminal."""
         progress = self.progress
-        best = f", best {progress.best_loss:.3f} of epoch {progress.best_epoch}" if progress.epoch else ""
+        best = f", best {progress.best_loss:.3f} of epoch {progress.latest.best_epoch}" if progress.epoch else ""
         total = self.readers["training"].num_events if self.ranks.is_first else 0
         return track(total, description=f"train epoch {progress.epoch + 1}{best}", unit="events")
 
@@ -143,7 +146,8 @@ class Trainer:
         num_random = batch.random_weight * len(batch.random_static_codes)
         all_events, all_random = summed(num_events, num_random)
         for group in self.optimizer.param_groups:
-            group["lr"] = progress.learning_rate * min(1.0, (progress.step + 1) / WARM_UP_STEPS)
+            learning_rate = progress.parts[group["part"]].learning_rate
+            group["lr"] = learning_rate * min(1.0, (progress.step + 1) / WARM_UP_STEPS)
         static_nats, event_nats, past = self._nats(self.parallel, batch, past)
         static, event = static_nats.sum() * batch.random_weight, event_nats.sum()
         # DDP averages gradients over ranks; this makes them those of the mean over all ranks' rows
@@ -193,19 +197,16 @@ class Trainer:
         progress = self.progress
         progress.epoch += 1
         progress.seconds += seconds
-        if figures["validation.loss"] < progress.best_loss * (1 - np.sign(progress.best_loss) * MIN_IMPROVEMENT):
-            progress.best_loss, progress.best_epoch, progress.bad_epochs = figures["validation.loss"], progress.epoch, 0
-            progress.seconds_to_best = progress.seconds
-            self.best = tensors_of(self.averaged)
-        else:
-            progress.bad_epochs += 1
-            progress.learning_rate /= 2
+        averaged = tensors_of(self.averaged)
+        for name, part in progress.parts.items():
+            if part.is_better(figures[f"validation.loss.{name}"], progress.epoch, progress.seconds):
+                self.best |= {key: value for key, value in averaged.items() if part_of(key) == name}
         line = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds, **figures}
         line["events_per_second"] = figures["events"] / seconds
-        line["learning_rate"] = progress.learning_rate
+        line |= {f"learning_rate.{name}": part.learning_rate for name, part in progress.parts.items()}
         self.history.append(line)
         if self.ranks.is_first:
-            weights = {"current": tensors_of(self.model), "averaged": tensors_of(self.averaged), "best": self.best}
+            weights = {"current": tensors_of(self.model), "averaged": averaged, "best": self.best}
             save_state(self.folder, progress, weights, self.optimizer)
             with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -240,6 +241,11 @@ def resolve_number_format(asked: str) -> str:
     if asked != "auto":
         return asked
     return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+
+
+def part_of(name: str) -> str:
+    """Which part of the network a weight belongs to."""
+    return "event" if name.startswith("events.") else "static"
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

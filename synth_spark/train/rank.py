@@ -158,10 +158,10 @@ def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob)
     progress = trained.progress
     return {
         "epochs": progress.epoch,
-        "best_epoch": progress.best_epoch,
+        "best_epoch": progress.latest.best_epoch,
         "validation.loss": progress.best_loss,
         "train.seconds_to_stop": progress.seconds,
-        "train.seconds_to_best": progress.seconds_to_best,
+        "train.seconds_to_best": progress.latest.seconds_to_best,
         "train.events_per_second": progress.events / max(progress.seconds, 1e-9),
         "num_parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
         "num_ranks": dist.get_world_size() if dist.is_initialized() else ranks.num_ranks,

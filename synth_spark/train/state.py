@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,26 +23,63 @@ from synth_spark.errors import ContractError
 Weights = dict[str, Tensor]
 
 
+MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
+
+
+@dataclass
+class PartProgress:
+    """How far one part of the network has come; parts share no weights, so each has its own best epoch."""
+
+    learning_rate: float
+    best_loss: float = float("inf")
+    best_epoch: int = -1
+    bad_epochs: int = 0
+    seconds_to_best: float = 0.0
+
+    def is_better(self, loss: float, epoch: int, seconds: float) -> bool:
+        """Note an epoch's validation loss: whether it is the best so far. If not, the learning rate is halved."""
+        better = loss < self.best_loss * (1 - math.copysign(MIN_IMPROVEMENT, self.best_loss))
+        if better:
+            self.best_loss, self.best_epoch, self.bad_epochs, self.seconds_to_best = loss, epoch, 0, seconds
+        else:
+            self.bad_epochs += 1
+            self.learning_rate /= 2
+        return better
+
+
 @dataclass
 class Progress:
     """Scalars of a training run; everything random is derived from seed and epoch, so no generator state is kept."""
 
     manifest_digest: str
     num_ranks: int
+    parts: dict[str, PartProgress]  # static, and event unless the data is flat
     epoch: int = 0  # epochs done
     step: int = 0
-    learning_rate: float = 0.0
-    best_loss: float = float("inf")
-    best_epoch: int = -1
-    bad_epochs: int = 0
     seconds: float = 0.0  # spent training so far, without this process's start
-    seconds_to_best: float = 0.0
     events: int = 0  # events trained on so far, all ranks
 
     def finished(self, *, max_epochs: int, patience: int, max_minutes: float | None) -> bool:
         """Whether another epoch would be one too many."""
         out_of_time = max_minutes is not None and self.seconds >= 60 * max_minutes
-        return self.epoch >= max_epochs or self.bad_epochs >= patience or (self.epoch > 0 and out_of_time)
+        out_of_patience = all(part.bad_epochs >= patience for part in self.parts.values())
+        return self.epoch >= max_epochs or out_of_patience or (self.epoch > 0 and out_of_time)
+
+    @property
+    def best_loss(self) -> float:
+        """Nats per validation subject under the weights that are kept."""
+        return sum(part.best_loss for part in self.parts.values())
+
+    @property
+    def latest(self) -> PartProgress:
+        """The part that got better last."""
+        return max(self.parts.values(), key=lambda part: part.best_epoch)
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Progress:
+        """The inverse of asdict."""
+        parts = {name: PartProgress(**part) for name, part in document["parts"].items()}
+        return cls(**{**document, "parts": parts})
 
 
 def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], optimizer: torch.optim.Optimizer) -> None:
@@ -76,7 +115,7 @@ def load_state(
         return None
     try:
         newest = folder / Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"]).name
-        progress = Progress(**json.loads((newest / "progress.json").read_text(encoding="utf-8")))
+        progress = Progress.from_document(json.loads((newest / "progress.json").read_text(encoding="utf-8")))
         weights = {kind: load_file(newest / f"{kind}.safetensors") for kind in ("current", "averaged", "best")}
         moments = load_file(newest / "optimizer.safetensors")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -99,15 +138,19 @@ def load_state(
 
 def _moments(optimizer: torch.optim.Optimizer) -> Weights:
     flat: Weights = {}
-    for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+    for index, parameter in enumerate(_parameters(optimizer)):
         for key, value in optimizer.state[parameter].items():
             flat[f"{index}.{key}"] = torch.as_tensor(value).contiguous()
     return flat
 
 
 def _restore_moments(optimizer: torch.optim.Optimizer, flat: Weights) -> None:
-    for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+    for index, parameter in enumerate(_parameters(optimizer)):
         prefix = f"{index}."
         optimizer.state[parameter] = {
             key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)
         }
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -125,6 +125,26 @@ def test_every_slice_that_holds_values_has_enough_subjects(
         assert -(-(high - low) // width) <= number.COARSE
 
 
+def test_units_are_bins_of_their_own_where_enough_subjects_are_in_them() -> None:
+    cells = tuple((week, (40 if week % 10 else 2) * W) for week in range(2800, 2840))
+    summary = number.NumberSummary(False, 2800, 2839, (), cells, {week: weight // W for week, weight in cells})
+    single = number.fit("x", "int", {}, summary, threshold=6, steps=DECIMAL_STEPS, slices=256, most_units=100)
+    widths = [high - low for low, high in zip(single.params["lows"], single.params["highs"], strict=True)]
+    assert sorted(widths) == [1] * 32 + [2] * 4 and single.cardinalities == (36, 2)
+    longer = number.fit(
+        "x", "int", {}, summary, threshold=6, steps=DECIMAL_STEPS, slices=256, most_units=39, most_bins=8
+    )
+    assert longer.cardinalities[0] < 20
+
+
+def test_an_end_that_enough_subjects_share_is_kept() -> None:
+    cells = tuple((unit, 3 * W) for unit in range(1001, 1099))
+    for shared, ends in ((6, (1001, 1099)), (5, (1002, 1098))):
+        summary = number.NumberSummary(False, 1001, 1098, (), cells, dict.fromkeys(range(1001, 1099), shared))
+        params = number.fit("x", "int", {}, summary, threshold=6, steps=DECIMAL_STEPS).params
+        assert (params["lows"][0], params["highs"][-1]) == ends
+
+
 def test_many_subjects_that_share_values_make_slices_though_each_weighs_little() -> None:
     """60 subjects, each with the same 500 values: every value is everybody's, and weighs an eighth of a subject."""
     cells = tuple((value, 60 * W // 500) for value in range(500))

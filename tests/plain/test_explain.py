@@ -10,6 +10,7 @@ import pytest
 from synth_spark.cli import main
 from synth_spark.errors import ContractError
 from synth_spark.model.explain import as_text, explain
+from synth_spark.model.facts import FORMAT
 from synth_spark.report.page import render_page
 from tests import toy
 from tests.plain.qa_example import example_result
@@ -25,7 +26,7 @@ def model_folder(tmp_path: Path) -> Path:
     book.save(folder / "codebook.json")
     facts = {"num_parameters": 12345, "epochs": 3, "validation.loss": 1.23456789, "learned": LEARNED}
     document = {
-        "format": 2,
+        "format": FORMAT,
         "config": {},
         "codebook_fingerprint": book.fingerprint,
         "weights_sha256": "",

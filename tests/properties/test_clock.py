@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
-from synth_spark.codecs import length
+from synth_spark.codecs import calendar, length
 from synth_spark.encode.clock import Clock
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ KINDS: list[tuple[str, dict[str, int]]] = [
     ("timestamp", {"micros": DAY}),
     ("bigint", {}),
 ]
-THRESHOLDS = dict.fromkeys(("start", "period", "elapsed", "weeks", "times", "gaps"), 5)
+THRESHOLDS = dict.fromkeys(("start", "period", "elapsed", "times", "gaps"), 5)
 
 
 @pytest.fixture
@@ -89,29 +89,41 @@ def _draw(i: int) -> str:
 
 def _decoded(coded: DataFrame, codebook: Codebook) -> list[Any]:
     """(n, step, time, u as it was)."""
-    from synth_spark.decode.clock import start_sql, with_time
+    from synth_spark.decode.clock import Coded, start_sql, with_time
 
-    start, elapsed = codebook.start, codebook.elapsed
-    assert start is not None and elapsed is not None
+    start, period, elapsed = _fields(codebook)
     first = start_sql(start, [f"s{i}" for i in range(len(start.cardinalities))], lambda i: f"(xxhash64(n, {i}) & 255L)")
     rows = coded.selectExpr("*", "n AS __key", f"{first} AS __first")
-    timed = with_time(rows, codebook, [f"c{i}" for i in range(len(elapsed.cardinalities))], _draw)
-    return timed.select("n", "__step", "__time", "u").orderBy("n", "__step").collect()
+    codes = [f"c{i}" for i in range(len(period.cardinalities) + len(elapsed.cardinalities))]
+    when = Coded(period, codes[: len(period.cardinalities)], _draw)
+    since = Coded(elapsed, codes[len(period.cardinalities) :], _draw)
+    return with_time(rows, codebook, when, since).select("n", "__step", "__time", "u").orderBy("n", "__step").collect()
+
+
+def _fields(codebook: Codebook) -> tuple[FieldSpec, FieldSpec, FieldSpec]:
+    start, period, elapsed = codebook.start, codebook.period, codebook.elapsed
+    assert start is not None and period is not None and elapsed is not None
+    return start, period, elapsed
 
 
 def _coded(subjects: DataFrame, events: DataFrame, clock: Clock, codebook: Codebook) -> DataFrame:
-    start, elapsed = codebook.start, codebook.elapsed
-    assert start is not None and elapsed is not None
+    start, period, elapsed = _fields(codebook)
     of_start = subjects.selectExpr("n", *(f"{c} AS s{i}" for i, c in enumerate(clock.encode_start(start))))
-    codes = [f"{c} AS c{i}" for i, c in enumerate(clock.encode_elapsed(elapsed))]
-    return events.selectExpr("n", "u", "i AS __step", *codes).join(of_start, "n")
+    moved = clock.moved(period)
+    rows = events.selectExpr("n", "i", "u AS kept", *(f"{moved.get(name, name)} AS {name}" for name in ("u", "b")))
+    codes = [f"{c} AS c{i}" for i, c in enumerate(clock.encode_events(period, elapsed))]
+    return rows.selectExpr("n", "kept AS u", "i AS __step", *codes).join(of_start, "n")
 
 
-def _is_exact(spec: FieldSpec) -> bool:
-    """Whether every bin is a single unit."""
-    params = spec.params
-    held = [params[part]["params"] for part in ("weeks", "times", "gaps") if part in params] or [params]
-    return all(high - low == 1 for part in held for low, high in zip(part["lows"], part["highs"], strict=True))
+def _is_exact(codebook: Codebook) -> bool:
+    """Whether every time has codes of its own."""
+    start, period, elapsed = _fields(codebook)
+    params = elapsed.params
+    held = [params[part]["params"] for part in ("times", "gaps") if part in params]
+    if elapsed.family != "calendar":
+        held = [start.params, elapsed.params]
+    singles = all(high - low == 1 for part in held for low, high in zip(part["lows"], part["highs"], strict=True))
+    return singles and (elapsed.family != "calendar" or calendar.is_exact(period))
 
 
 @pytest.mark.parametrize(
@@ -134,17 +146,17 @@ def test_times_come_back_in_order_and_inside(
     last = max((h[-1] for h in histories if h), default=0)
     subject_rows, event_rows = _frames(small, histories)
     codebook = _fitted(subject_rows, event_rows, clock, last)
-    start, elapsed = codebook.start, codebook.elapsed
-    assert start is not None and elapsed is not None
-    assert all(1 <= c <= 256 for c in (*start.cardinalities, *elapsed.cardinalities))
+    assert all(1 <= c <= 256 for spec in _fields(codebook) for c in spec.cardinalities)
     rows = _decoded(_coded(subject_rows, event_rows, clock, codebook), codebook)
     assert len(rows) == sum(len(h) for h in histories)
     _check_order(rows, last)
-    for row in rows:
-        if clock.is_calendar and row["__step"] == 0 and row["__time"] != last:
-            assert (row["__time"] // per_day + 3) % 7 == (row["u"] // per_day + 3) % 7, "the weekday of the first event"
+    if clock.is_calendar and calendar.is_exact(_fields(codebook)[1]):
+        inside = {week for low, high in _bins(_fields(codebook)[1].params) for week in range(low, high)}
+        for row in rows:
+            date = row["u"] // per_day
+            assert row["__time"] // per_day == date or (date + 3) // 7 not in inside, "the day comes back"
     kept = {row["n"] for row in rows if row["__time"] == last}
-    if _is_exact(elapsed) and _is_exact(start) and not any(_clipped(histories, clock, codebook)):
+    if _is_exact(codebook) and not any(_clipped(histories, clock, codebook)):
         assert all(row["__time"] == row["u"] for row in rows if row["n"] not in kept)
     for frame in (subject_rows, event_rows):
         frame.unpersist()
@@ -154,19 +166,17 @@ def test_times_come_back_in_order_and_inside(
 def test_times_that_many_share_come_back_exactly(small: SparkSession, kind: str, unit: dict[str, int]) -> None:
     clock = Clock(kind, unit)
     per_day = clock.per_day if clock.is_calendar else 1
-    rng = random.Random(3)
     hours = [0, per_day // 3, per_day // 2]
     gaps = [0, per_day, 3 * per_day, 7 * per_day, 1000 * per_day]
     histories = []
-    for _ in range(300):
-        times = [rng.randrange(-3, 9) * per_day + rng.choice(hours)]
-        times += [times[0] + gap for gap in itertools.accumulate(rng.choices(gaps, k=rng.randrange(4)))]
+    for day, one, two, _ in itertools.product(range(-3, 9), gaps, gaps, range(5)):
+        first = day * per_day + hours[len(histories) % 3]
+        times = [first, first + one, first + one + two]
         histories.append([*times, times[-1] + min(1, per_day - 1)])
     last = max(history[-1] for history in histories)
     subject_rows, event_rows = _frames(small, histories)
     codebook = _fitted(subject_rows, event_rows, clock, last)
-    start, elapsed = codebook.start, codebook.elapsed
-    assert start is not None and elapsed is not None and _is_exact(elapsed) and _is_exact(start)
+    assert _is_exact(codebook)
     assert not any(_clipped(histories, clock, codebook))
     rows = _decoded(_coded(subject_rows, event_rows, clock, codebook), codebook)
     assert [row["__time"] for row in rows] == [row["u"] for row in rows] and len(rows) == sum(map(len, histories))
@@ -181,14 +191,14 @@ def test_codes_that_no_history_had_still_give_times_in_order(
     last = max(h[-1] for h in histories if h)
     subjects, events = _frames(small, histories)
     codebook = _fitted(subjects, events, clock, last)
-    start, elapsed = codebook.start, codebook.elapsed
-    assert start is not None and elapsed is not None
+    start, period, elapsed = _fields(codebook)
+    cardinalities = (*period.cardinalities, *elapsed.cardinalities)
     made = [
-        (n, 0, step, *_codes(n * 10 + step, elapsed.cardinalities), *_codes(-n, start.cardinalities))
+        (n, 0, step, *_codes(n * 10 + step, cardinalities), *_codes(-n, start.cardinalities))
         for n in range(300)
         for step in range(n % 9)
     ]
-    names = [f"c{i} smallint" for i in range(len(elapsed.cardinalities))]
+    names = [f"c{i} smallint" for i in range(len(cardinalities))]
     names += [f"s{i} smallint" for i in range(len(start.cardinalities))]
     columns = ", ".join(["n bigint", "u bigint", "__step int", *names])
     rows = _decoded(small.createDataFrame(made, columns), codebook)
@@ -210,26 +220,24 @@ def _check_order(rows: list[Any], last: int) -> None:
         before[row["n"]] = row["__time"]
 
 
+def _bins(params: dict[str, Any]) -> list[tuple[int, int]]:
+    return [*zip(params["lows"], params["highs"], strict=True), *((unit, unit + 1) for unit in params["atoms"])]
+
+
 def _clipped(histories: list[list[int]], clock: Clock, codebook: Codebook) -> Iterator[bool]:
-    """Per history, whether something of it lies outside what is kept."""
-    start, elapsed = codebook.start, codebook.elapsed
-    assert start is not None and elapsed is not None
+    """Per event, whether something of it lies outside what is kept."""
+    start, period, elapsed = _fields(codebook)
 
     def outside(value: int, params: dict[str, Any]) -> bool:
-        ranges = [*zip(params["lows"], params["highs"], strict=True), *((a, a + 1) for a in params["atoms"])]
-        return not any(low <= value < high for low, high in ranges)
+        return not any(low <= value < high for low, high in _bins(params))
 
     for history in histories:
         for before, now in zip([None, *history], history, strict=False):
-            if before is None:
-                begin = (now // clock.per_day + 3) // 7 if clock.is_calendar else now
-                yield outside(begin, start.params)
             if not clock.is_calendar:
-                yield before is not None and outside(now - before, elapsed.params)
+                yield outside(now, start.params) if before is None else outside(now - before, elapsed.params)
                 continue
             date, earlier = now // clock.per_day, None if before is None else before // clock.per_day
-            if earlier is not None and date > earlier:
-                yield outside((date - earlier - 1) // 7, elapsed.params["weeks"]["params"])
+            yield outside((date + 3) // 7, period.params)
             if clock.per_day > 1:
                 part = "gaps" if earlier == date else "times"
                 value = now - before if before is not None and earlier == date else now % clock.per_day

@@ -43,6 +43,7 @@ def write_shop(spark: SparkSession, folder: Path, *, customers: int = 900, files
         "IF(j % 5 = 0, NULL, (id % 50 + j % 3) / 8D) AS score",
         "CAST(j % 3 AS TINYINT) AS items",
         "CAST((id + j) % 40 / 10 AS FLOAT) AS weight",
+        "concat('shop ', (id + IF(j % 97 = 96, 1, 0)) % 7) AS shop",
         "'ignored' AS note",
     ).repartition(files).write.mode("overwrite").parquet(str(folder / "purchases"))
 

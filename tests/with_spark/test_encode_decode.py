@@ -104,6 +104,23 @@ def test_every_code_is_inside_its_cardinality(spark: SparkSession, encoded: tupl
             assert not codes or (min(codes) >= 0 and max(codes) < cardinality)
 
 
+def test_what_hardly_changes_within_a_history_is_a_field_of_its_subject(
+    spark: SparkSession, encoded: tuple[RunPaths, Path]
+) -> None:
+    """Customers go to one shop; only every 97th purchase is made in another one."""
+    codebook = Codebook.load(encoded[0].codebook)
+    assert [codebook.event_fields[position].name for position in codebook.lasting] == ["shop"]
+    names = [spec.name for spec in codebook.static_fields]
+    assert names == ["the region", "income.net", "vip", "born", "first shop", "start", "length"]
+    field = codebook.static_fields[4]
+    assert (field.columns, field.protection) == ((), {})
+    static = sum(len(spec.cardinalities) for spec in codebook.static_fields[:4])
+    event = sum(len(spec.cardinalities) for spec in codebook.event_fields[: codebook.lasting[0]])
+    rows = [row for row in _rows(spark, encoded[0]) if row["num_events"]]
+    assert all(row["static_codes"][static] == row["event_codes"][event] for row in rows)
+    assert len({row["static_codes"][static] for row in rows}) == 7
+
+
 def test_decoding_gives_back_the_source_schema_keys_and_order(
     spark: SparkSession, encoded: tuple[RunPaths, Path], tmp_path: Path
 ) -> None:

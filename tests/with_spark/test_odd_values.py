@@ -54,7 +54,7 @@ SHOP = Histories(
         "unseen-length": f"count_if(i = 2) = 100 + 2 + {HELD}",
         "extreme-clock": "max(at) < TIMESTAMP'2021-01-01 00:00:00'",
         "unseen-clock": "max(at) < TIMESTAMP'2021-01-01 00:00:00' AND min(at) >= TIMESTAMP'2020-01-06 00:00:00'",
-        "rare-clock": "max(datediff(at, before)) <= 14",
+        "rare-clock": "max(datediff(at, before)) <= 21",
         "same-clock": "count_if(at = before) >= 100 AND bool_and(before IS NULL OR at >= before)",
         "micros-clock": "bool_and(unix_micros(at) % 1000000 = 123456)",
     },

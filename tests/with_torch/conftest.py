@@ -32,19 +32,19 @@ def config() -> ModelConfig:
 
 @pytest.fixture
 def model(config: ModelConfig) -> SequenceModel:
-    return _with_random_weights(config)
+    return with_random_weights(config)
 
 
 @pytest.fixture
-def long_model(config: ModelConfig) -> SequenceModel:
+def long_config(config: ModelConfig) -> ModelConfig:
     """One whose histories are up to 60 events long."""
-    return _with_random_weights(dataclasses.replace(config, length_highs=(0, 1, 4, 60)))
+    return dataclasses.replace(config, length_highs=(0, 1, 4, 60))
 
 
 @pytest.fixture
 def flat_model(config: ModelConfig) -> SequenceModel:
     """One without an event network."""
-    return _with_random_weights(
+    return with_random_weights(
         dataclasses.replace(
             config,
             static_cardinalities=toy.FLAT_CARDINALITIES,
@@ -55,7 +55,7 @@ def flat_model(config: ModelConfig) -> SequenceModel:
     )
 
 
-def _with_random_weights(config: ModelConfig) -> SequenceModel:
+def with_random_weights(config: ModelConfig) -> SequenceModel:
     """Larger than at the start of training, so that every input matters."""
     torch.manual_seed(0)
     model = SequenceModel(config)

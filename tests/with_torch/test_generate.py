@@ -11,10 +11,13 @@ import torch
 from synth_spark.model.generate import Generator, SampledChunk, inverse_cdf
 from synth_spark.model.keyed_random import uniforms
 from synth_spark.model.network import SequenceModel
+from synth_spark.model.recall import SAME_DAY, TimeCodes
 from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.tensors import make_batch
+from tests.with_torch.conftest import with_random_weights
 
 SEED = 5
+CLOCKS = [TimeCodes(), TimeCodes(ordered=1), TimeCodes(ordered=2), TimeCodes(ordered=1, day=True, times=5)]
 
 
 def test_known_logits_give_known_codes():
@@ -24,21 +27,27 @@ def test_known_logits_give_known_codes():
 
 
 @pytest.mark.parametrize("window_events", [100, 8])
-def test_every_drawn_code_is_the_one_its_uniform_selects(long_model, window_events):
+@pytest.mark.parametrize("time", CLOCKS)
+def test_every_drawn_code_is_the_one_its_uniform_selects(long_config, window_events, time, monkeypatch):
     """Teacher-force the network on what was sampled: each uniform lies inside the drawn code's share of the cdf."""
-    model = long_model
+    model = with_random_weights(dataclasses.replace(long_config, event_cardinalities=(9, 8, 12), time=time))
     chunk = Generator(model).sample_chunk(1000, 64, SEED)
     window = Window(np.arange(1000, 1064), chunk.static_codes, chunk.num_events, chunk.event_codes)
     shares: list[torch.Tensor] = []
-    for output in model.events.heads.output_layers:
-        output.register_forward_hook(lambda *call: shares.append(torch.softmax(call[-1], -1)))
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def noted(logits, *rest, **options):
+        shares.append(torch.softmax(logits, -1))
+        return cross_entropy(logits, *rest, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", noted)
     checked, past = 0, None
     for step in plan_steps(
         chunk.num_events, batch_events=10_000, window_events=window_events, generator=np.random.default_rng(0)
     ):
         batch, valid = make_batch(window, step), _valid(chunk, step)
         with torch.no_grad():
-            *_, past = model(*batch.inputs(), past.kept(len(step.rows)) if past else None)
+            _, past = model.event_nats(*batch.inputs()[:3], past.kept(len(step.rows)) if past else None)
         subjects, steps = np.nonzero(valid)
         draws = uniforms(SEED, window.subject_numbers[step.rows[subjects]], step.first_event + steps + 1, len(shares))
         for column, share in enumerate(shares):
@@ -50,12 +59,32 @@ def test_every_drawn_code_is_the_one_its_uniform_selects(long_model, window_even
             assert (draws[:, column] >= below - 1e-5).all()
             checked += len(codes)
         shares.clear()
-    assert checked == chunk.event_codes.size > 1000
+    assert checked == chunk.event_codes.size > 500
 
 
 def _valid(chunk: SampledChunk, step: Step) -> np.ndarray:
     """Which steps of a padded batch are real."""
     return step.first_event + np.arange(step.num_events) < chunk.num_events[step.rows][:, None]
+
+
+@pytest.mark.parametrize("time", CLOCKS[1:])
+def test_histories_never_go_back_in_time(long_config, time):
+    model = with_random_weights(dataclasses.replace(long_config, event_cardinalities=(9, 8, 12), time=time))
+    chunk = Generator(model).sample_chunk(0, 300, SEED)
+    offsets, named = chunk.events_offset, 0
+    for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+        codes = chunk.event_codes[begin:end].astype(int)
+        assert (np.diff(codes[:, 0]) >= 0).all()
+        if time.ordered == 2:
+            assert (np.diff(codes[:, 0] * 8 + codes[:, 1]) >= 0).all()
+        if time.day:
+            days = codes[:, 1] != SAME_DAY
+            assert days[:1].all(), "the first event names its day"
+            assert (np.diff((codes[:, 0] * 7 + codes[:, 1])[days]) > 0).all()
+            assert (np.diff(codes[:, 0])[~days[1:]] == 0).all(), "the same day is in the same week"
+            assert ((codes[:, 2] >= time.times) == ~days).all()
+            named += (~days).sum()
+    assert named > 100 or not time.day
 
 
 def test_a_chunk_is_a_pure_function_of_seed_and_range(model):

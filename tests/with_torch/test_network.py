@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from synth_spark.model.layers import MAX_EMBEDDING, MAX_HEADS
+from synth_spark.codecs.order import UNORDERED
+from synth_spark.model.layers import EMBEDDING_SPREADS, MAX_EMBEDDING, MAX_HEADS, CodeRows
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.tensors import Batch, make_batch
@@ -142,3 +143,22 @@ def test_wide_tables_stay_trainable():
     assert narrow.heads.hidden == 64 and narrow.embedding.widths == [42] * 6
     assert sum(wide.embedding.widths) <= MAX_EMBEDDING and wide.heads.hidden * 200 <= MAX_HEADS
     assert sum(parameter.numel() for parameter in wide.parameters()) < 25e6
+
+
+def test_rows_of_codes_in_an_order_begin_like_those_of_their_neighbours():
+    torch.manual_seed(0)
+    ranks = [UNORDERED, *np.random.default_rng(0).permutation(100).tolist()]
+    rows = CodeRows(32, ranks, **EMBEDDING_SPREADS)().detach()
+    in_order = rows[1:][np.argsort(ranks[1:])]
+    to_next = (in_order[1:] - in_order[:-1]).norm(dim=1).mean()
+    to_far = (in_order[50:] - in_order[:-50]).norm(dim=1).mean()
+    assert to_next < 0.5 * to_far
+    assert torch.allclose(rows.std(), torch.tensor(0.22), atol=0.08)
+
+
+def test_names_and_two_codes_share_nothing():
+    for ranks in ([UNORDERED] * 50, [UNORDERED, 0, 1]):
+        rows = CodeRows(32, ranks, **EMBEDDING_SPREADS)
+        assert rows.shared is None
+        assert torch.equal(rows(), rows.own)
+        assert torch.allclose(rows.own.std(), torch.tensor(0.3), atol=0.06)
