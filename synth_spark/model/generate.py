@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.keyed_random import uniforms
 from synth_spark.model.layers import CodeEmbedding, ColumnHeads
 from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceModel
-from synth_spark.model.recall import NO_CODE, SAME_DAY, Recall
+from synth_spark.model.recall import NO_CODE, Recall
 
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
 _MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory

@@ -17,6 +17,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
+from synth_spark.codecs.calendar import SAME_DAY
+
 RULED_OUT = -1e4  # added to a logit: exp gives 0, and unlike minus infinity it can be multiplied by 0
 NO_CODE = -1
 VARIETY_WIDTH = 16
@@ -35,9 +37,6 @@ class TimeCodes:
     ordered: int = 0
     day: bool = False
     times: int = 0
-
-
-SAME_DAY = 7
 
 
 class Recall(nn.Module):

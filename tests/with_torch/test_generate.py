@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.generate import Generator, SampledChunk, inverse_cdf
 from synth_spark.model.keyed_random import uniforms
 from synth_spark.model.network import SequenceModel
-from synth_spark.model.recall import SAME_DAY, TimeCodes
+from synth_spark.model.recall import TimeCodes
 from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.tensors import make_batch
 from tests.with_torch.conftest import with_random_weights
