@@ -88,17 +88,24 @@ def fit(
     }
     codes = summary.missing + len(atoms) + len(bins)
     cardinalities = [codes]
-    most = [slices] * len(bins)
-    if slice_subjects:
-        most = edges.slice_counts(
-            bins, summary.cells, weights, summary.support, *kept, most=slices, subjects=slice_subjects
-        )
-    widths = [-(-(high - low) // count) for (low, high), count in zip(bins, most, strict=True)]
-    counts = [-(-(high - low) // width) for (low, high), width in zip(bins, widths, strict=True)]
-    if max(counts, default=1) > 1:
+    widths, number = _slices(bins, summary, weights, most=slices, subjects=slice_subjects)
+    if number > 1:
         params["slice_widths"] = widths
-        cardinalities.append(max(counts))
+        cardinalities.append(number)
     return FieldSpec(name, "number", source_type, tuple(cardinalities), params)
+
+
+def _slices(
+    bins: list[tuple[int, int]], summary: NumberSummary, atoms: dict[int, int], *, most: int, subjects: int
+) -> tuple[list[int], int]:
+    """Units per slice of each bin, and the most slices that a bin has."""
+    counts = [most] * len(bins)
+    if subjects:
+        counts = edges.slice_counts(
+            bins, summary.cells, atoms, summary.support, summary.low, summary.high, most=most, subjects=subjects
+        )
+    widths = [-(-(high - low) // count) for (low, high), count in zip(bins, counts, strict=True)]
+    return widths, max((-(-(high - low) // width) for (low, high), width in zip(bins, widths, strict=True)), default=1)
 
 
 def segments(spec: FieldSpec) -> tuple[list[int], list[int]]:
