@@ -176,7 +176,9 @@ class TrainSettings(Section):
     hidden: int = Field(64, ge=8, le=512, description="width of each sub-column's head")
     dropout: float = Field(0.05, ge=0.0, lt=1.0, description="dropout on inputs of the heads")
     learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
-    batch_events: int = Field(1024, ge=16, description="padded events per batch and rank")
+    batch_events: int | None = Field(
+        None, ge=16, description="padded events per batch and rank; default: 24 mean histories, within 1,024 to 4,096"
+    )
     window_events: int = Field(
         128,
         ge=2,
@@ -189,7 +191,7 @@ class TrainSettings(Section):
     max_minutes: float | None = Field(
         None, gt=0, description="time budget in minutes; training ends well at the next epoch's end"
     )
-    patience: int = Field(4, ge=1, description="epochs without a better validation loss before training stops")
+    patience: int = Field(3, ge=1, description="epochs without a better validation loss before training stops")
     number_format: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where the processor multiplies it natively"
     )

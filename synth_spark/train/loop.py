@@ -25,7 +25,7 @@ from synth_spark.model.network import Past, SequenceModel
 from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
-from synth_spark.train.plan import Step, Window, plan_steps
+from synth_spark.train.plan import Step, Window, batch_events_for, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
 from synth_spark.train.state import PartProgress, Progress, load_state, save_state
 from synth_spark.train.tensors import Batch, company, make_batch
@@ -220,12 +220,15 @@ class Trainer:
             window = next(windows, None)
             if largest(int(window is not None)) == 0:
                 return
-            planned = [] if window is None else self._plan(window, self.settings.batch_events, rng)
+            planned = [] if window is None else self._plan(window, self._batch_events(window), rng)
             waited = time.perf_counter() - started
             for index in range(largest(len(planned))):
                 own = make_batch(window, planned[index]) if window and index < len(planned) else None
                 yield own or company(self.model.config), waited
                 waited = 0.0
+
+    def _batch_events(self, window: Window) -> int:
+        return self.settings.batch_events or batch_events_for(window.num_events, self.settings.window_events)
 
     def _plan(self, window: Window, batch_events: int, rng: np.random.Generator) -> list[Step]:
         return plan_steps(

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
 
+ABREAST = 24
+MIN_BATCH_EVENTS, MAX_BATCH_EVENTS = 1024, 4096
 _RANDOM_ROWS = 8  # a step trains a multiple of this many random subjects (or none): one alone says little
 _EVENTS_PER_SUBJECT = 8  # that a subject counts for where nobody has any
 
@@ -41,6 +43,15 @@ class Step:
     first_event: int  # where the window begins; 0 begins a new batch
     num_events: int  # that the longest of them has in the window
     random_rows: Rows  # plain random subjects
+
+
+def batch_events_for(num_events: NDArray[np.int64], window_events: int) -> int:
+    """Padded events of a batch where nobody has set them: ABREAST histories of mean length side by side.
+
+    A step of the recurrence costs about as much for a few histories as for many, so long ones need larger batches.
+    """
+    mean = float(np.minimum(num_events, window_events).mean()) if len(num_events) else 0.0
+    return int(np.clip(ABREAST * mean, MIN_BATCH_EVENTS, MAX_BATCH_EVENTS))
 
 
 def plan_steps(
