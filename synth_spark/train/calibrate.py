@@ -6,9 +6,12 @@ show in the marginals, which the protected codebook's codes make harmless to com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from synth_spark.codecs.order import UNORDERED
 from synth_spark.model.chunks import chunk_subjects_for
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
@@ -17,8 +20,9 @@ from synth_spark.seeds import derive
 from synth_spark.train.marginals import Marginals
 
 STEP = 0.7  # share of the log ratio that a round corrects
+MAX_GROUPS = 20  # of neighbouring codes, per sub-column
 PSEUDO_COUNT = 20.0  # subjects; keeps rare codes from being moved by noise
-TIMES_TRAINED = 5  # subjects per round for each one trained on: beyond, the noise is that of the training set itself
+TIMES_TRAINED = 3  # subjects per round for each one trained on: beyond, the noise is that of the training set itself
 MAX_SUBJECTS = 100_000
 MAX_EVENTS = 1_500_000  # per round; fewer subjects are sampled when histories are long, but not fewer than MIN_SUBJECTS
 MIN_SUBJECTS = 5_000  # or all that were trained on
@@ -37,6 +41,8 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
     most = min(MAX_SUBJECTS, TIMES_TRAINED * num_subjects, MAX_EVENTS / max(mean_events, 1.0))
     fewest = min(MIN_SUBJECTS, num_subjects)
     chunk_subjects = chunk_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
+    ranks = [of_codes for table in model.config.ranks() for of_codes in table]
+    groups = [neighbours(*column) for column in zip(targets, ranks, strict=True)]
     distances = []
     for round_number in range(rounds):
         planned = int(max(fewest, most if round_number == rounds - 1 else most / EARLY_SHARE))
@@ -45,13 +51,37 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
         distances.append(
             max(float((a - b).abs().sum()) / 2 / max(num_subjects, 1) for a, b in zip(targets, scaled, strict=True))
         )
-        steps = [
-            STEP * torch.log((target + PSEUDO_COUNT) / (counts + PSEUDO_COUNT))
-            for target, counts in zip(targets, scaled, strict=True)
-        ]
+        steps = [correction(*column) for column in zip(targets, scaled, groups, strict=True)]
         for output, step in zip(model.output_layers, steps, strict=True):
             output.bias.data += step.to(output.bias.dtype)
     return distances
+
+
+def neighbours(target: Tensor, ranks: Sequence[int]) -> Tensor:
+    """group_K: codes next to one another that together hold about one part in MAX_GROUPS of the subjects.
+
+    Codes without an order are one group.
+    """
+    place = torch.tensor(ranks)
+    ascending = place.argsort(stable=True)
+    before = target[ascending].cumsum(0) - target[ascending] / 2
+    groups = torch.zeros(len(ranks), dtype=torch.int64)
+    groups[ascending] = (before / target.sum().clamp(min=1) * MAX_GROUPS).long().clamp(max=MAX_GROUPS - 1) + 1
+    return torch.where(place == UNORDERED, 0, groups)
+
+
+def correction(target: Tensor, counts: Tensor, groups: Tensor) -> Tensor:
+    """step_K for the output biases: for each group as a whole, then for each code of it.
+
+    Where subjects are few and codes many, single codes are noise that the pseudo-count holds down; whole stretches
+    that are sampled too often are not.
+    """
+    wanted, found = (
+        torch.zeros(MAX_GROUPS + 1).double().index_add(0, groups, part.double()) for part in (target, counts)
+    )
+    of_groups = torch.log((wanted + PSEUDO_COUNT) / (found + PSEUDO_COUNT))[groups]
+    moved = counts * of_groups.exp()
+    return STEP * (of_groups + torch.log((target + PSEUDO_COUNT) / (moved + PSEUDO_COUNT)))
 
 
 def _mean_events(model: SequenceModel, length_counts: Tensor) -> float:
