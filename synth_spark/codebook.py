@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from synth_spark.errors import ContractError
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,13 @@ class FieldSpec:
 
 @dataclass(frozen=True)
 class Codebook:
-    """Fields in model order: static = attributes, lasting, start, length; event = period, elapsed, then the rest.
+    """Fields in model order: static = attributes and a history's plan; event = period, elapsed, then the rest.
 
-    Without a clock there is neither start nor period nor elapsed; without events there are no event fields either, and
+    The plan is settled before the first event: lasting, varieties, start, end, length. Without a clock there is neither
+    start nor end nor period nor elapsed; without events there are no event fields either, and
     the length is 0 for everybody. `lasting` are those event fields (their positions) that hardly ever change within a
-    history: the first event's codes are fields of the subject, too.
+    history: the first event's codes are fields of the subject, too. `varieties` are those whose histories repeat
+    themselves: how many different codes a history holds is a field of the subject.
     """
 
     subjects: SourceTable | None
@@ -79,6 +82,7 @@ class Codebook:
     num_events: dict[str, int]  # split -> events
     seed: int
     lasting: tuple[int, ...] = ()
+    varieties: tuple[int, ...] = ()
     time: dict[str, Any] | None = None  # the clock: type, unit, protected end; None without one
     format: int = FORMAT
 
@@ -102,7 +106,7 @@ class Codebook:
     @property
     def start(self) -> FieldSpec | None:
         """When a history begins; None without a clock."""
-        return self.static_fields[-2] if self.time is not None else None
+        return self.static_fields[-3] if self.time is not None else None
 
     @property
     def period(self) -> FieldSpec | None:
@@ -113,6 +117,17 @@ class Codebook:
     def elapsed(self) -> FieldSpec | None:
         """Day and time of an event, or time since the event before where a clock only counts; None without a clock."""
         return self.event_fields[1] if self.time is not None else None
+
+    @property
+    def planned_varieties(self) -> list[tuple[int, int, FieldSpec]]:
+        """Where an event's codes hold that of a field, where a subject's hold that of its variety, and the variety."""
+        starts = list(accumulate((len(spec.cardinalities) for spec in self.event_fields), initial=0))
+        static = list(accumulate((len(spec.cardinalities) for spec in self.static_fields), initial=0))
+        first = len(self.static_fields) - len(self.varieties) - (3 if self.time is not None else 1)
+        return [
+            (starts[position], static[place], self.static_fields[place])
+            for place, position in enumerate(self.varieties, start=first)
+        ]
 
     @property
     def value_fields(self) -> tuple[FieldSpec, ...]:
@@ -162,6 +177,7 @@ class Codebook:
                 "static_fields": tuple(_field(item) for item in document["static_fields"]),
                 "event_fields": tuple(_field(item) for item in document["event_fields"]),
                 "lasting": tuple(document["lasting"]),
+                "varieties": tuple(document["varieties"]),
             }
         )
 

@@ -17,7 +17,9 @@ def ranks(spec: FieldSpec) -> list[Ranks]:
         return [_of_number(spec), *others]
     if spec.family == "place":
         return [_of_number(place.cells(spec)), *others]
-    if spec.family == "length":
+    if spec.family == "end":
+        return [(*_of_number(spec), UNORDERED)]
+    if spec.family in ("length", "variety"):
         return [tuple(range(spec.cardinalities[0]))]
     names = [(UNORDERED,) * codes for codes in spec.cardinalities]
     if spec.family == "calendar" and len(names) > 1:

@@ -10,7 +10,7 @@ from synth_spark.codecs import calendar, edges, number
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
 
-START, PERIOD, ELAPSED = "start", "period", "elapsed"
+START, END, PERIOD, ELAPSED = "start", "end", "period", "elapsed"
 MAX_PERIODS = 64
 MAX_WEEKS = 520  # that have a code each
 
@@ -118,3 +118,8 @@ class Clock:
         if self.is_calendar:
             return [*when, *calendar.encode(elapsed, calendar.parts_of("u", "b", self.per_day))]
         return [*when, *number.encode_units(elapsed, "coalesce(u - b, 0L)")]
+
+
+def end_of(period: FieldSpec) -> FieldSpec:
+    """The field that says the last event's period, or, by one more code, that it is the first event's."""
+    return replace(period, name=END, family=END, cardinalities=(period.cardinalities[0] + 1,), protection={})

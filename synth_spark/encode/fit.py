@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -27,9 +28,10 @@ from synth_spark.codecs.units import (
 from synth_spark.columns import SPLITS, TRAINING, VALIDATION
 from synth_spark.config import Config
 from synth_spark.encode import statistics as st
-from synth_spark.encode.clock import Clock
+from synth_spark.encode.clock import Clock, end_of
 from synth_spark.encode.fields import FieldPlan
 from synth_spark.encode.frames import Frames
+from synth_spark.encode.varieties import fit_varieties
 from synth_spark.seeds import keyed_threshold
 from synth_spark.source.read import Source
 
@@ -122,19 +124,25 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
         first = clock.first_time(timed[0])
         end = _fit_end(subjects, first, clock, plan.thresholds.of("end"))
         time = {"type": clock.type, "unit": clock.unit, "low": first, "end": end}
-    event_fields = (*timed[1:], *(specs[f.key] for f in plan.event_fields))
+    event_plans = _names_first(plan.event_fields, specs)
+    event_fields = (*timed[1:], *(specs[f.key] for f in event_plans))
     lasting = [
         len(timed[1:]) + position
-        for position in lasting_fields(events, plan.event_fields)
-        if specs[plan.event_fields[position].key].cardinalities != (1,)
+        for position in lasting_fields(events, event_plans)
+        if specs[event_plans[position].key].cardinalities != (1,)
     ]
+    changing = [f for position, f in enumerate(event_plans, start=len(timed[1:])) if position not in lasting]
+    thresholds = [plan.thresholds.of("variety", field.name) for field in changing]
+    varieties = fit_varieties(subjects, events, changing, [specs[field.key] for field in changing], thresholds)
     return Codebook(
         subjects=source.subjects_table,
         events=source.events_table,
         static_fields=(
             *(specs[f.key] for f in plan.subject_fields),
             *(_of_first_event(event_fields[position]) for position in lasting),
+            *varieties.values(),
             *timed[:1],
+            *map(end_of, timed[1:2]),
             _fit_length(subjects, plan.thresholds.of("length")),
         ),
         event_fields=event_fields,
@@ -142,8 +150,16 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
         num_events={split: int(counts.get(split, (0, 0))[1] or 0) for split in SPLITS},
         seed=config.seed,
         lasting=tuple(lasting),
+        varieties=tuple(event_fields.index(specs[field.key]) for field in varieties),
         time=time,
     )
+
+
+def _names_first(fields: Sequence[FieldPlan], specs: dict[str, FieldSpec]) -> list[FieldPlan]:
+    """Categories and places by rising number of codes, then numbers as they came: first what it is, then how much."""
+    names = [field for field in fields if field.family != "number"]
+    names.sort(key=lambda field: prod(specs[field.key].cardinalities))
+    return [*names, *(field for field in fields if field.family == "number")]
 
 
 def lasting_fields(events: DataFrame, fields: Sequence[FieldPlan]) -> list[int]:

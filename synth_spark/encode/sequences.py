@@ -13,15 +13,14 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark import tables
-from synth_spark.codebook import Codebook, FieldSpec
-from synth_spark.codecs import CODECS, category, length, place
+from synth_spark.codebook import Codebook
+from synth_spark.codecs import length, variety
 from synth_spark.columns import EVENT_CODES, NUM_EVENTS, SPLIT, SPLITS, STATIC_CODES, SUBJECT_NUMBER
 from synth_spark.encode.clock import Clock
-from synth_spark.encode.fields import FieldPlan
+from synth_spark.encode.codes import field_codes
 from synth_spark.encode.fit import Plan
 from synth_spark.encode.frames import Frames
 from synth_spark.errors import ContractError
-from synth_spark.lookups import join_positions, position_column
 from synth_spark.manifest import DataFile, Manifest
 
 ROWS_PER_FILE = 256  # files are no smaller, as long as this leaves one per split
@@ -63,16 +62,17 @@ def plan_files(num_subjects: dict[str, int], num_events: dict[str, int]) -> list
 def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
     """One row per subject: SUBJECT_NUMBER, SPLIT, NUM_EVENTS, STATIC_CODES, EVENT_CODES."""
     clock = Clock.of(codebook)
-    static, subjects = _encode(frames.subjects, plan.subject_fields, codebook.static_fields)
-    event, events = _encode(frames.events, plan.event_fields, codebook.value_fields)
-    of_history: list[str] = []
+    static, subjects = _flat(field_codes(frames.subjects, plan.subject_fields, codebook.static_fields))
+    event, events = _flat(field_codes(frames.events, plan.event_fields, codebook.value_fields))
+    start, end = [], []
     if clock and codebook.start and codebook.period and codebook.elapsed:
-        of_history += clock.encode_start(codebook.start)
+        start = clock.encode_start(codebook.start)
         event = [*clock.encode_events(codebook.period, codebook.elapsed), *event]
         events = events.withColumns({name: F.expr(moved) for name, moved in clock.moved(codebook.period).items()})
-    of_history += length.encode(codebook.length, "events")
+        end = [_end_code(codebook, codebook.period.cardinalities[0])]
     kept = F.expr(length.kept_sql(codebook.length, "events")).cast("int")
-    own = [_codes(static).alias("attributes"), _codes(of_history).alias("of_history")]
+    lengths = length.encode(codebook.length, "events")
+    own = [_codes(static).alias("attributes"), _codes(start).alias("start"), _codes(lengths).alias("length")]
     subjects = subjects.select("n", "split", kept.alias("kept"), *own)
     if event:
         steps = events.select("n", F.struct("i", _codes(event).alias("c")).alias("step"))
@@ -82,14 +82,33 @@ def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
         )
     else:
         subjects = subjects.withColumn(EVENT_CODES, F.lit(None))
-    first = [f"coalesce(get({EVENT_CODES}, {position}), 0)" for position in _lasting_codes(codebook)]
+    of_codes = [f"coalesce(get({EVENT_CODES}, {position}), 0)" for position in _lasting_codes(codebook)]
+    for position, _, spec in codebook.planned_varieties:
+        of_codes += variety.encode(spec, f"size(array_distinct({_every(codebook, position)}))")
     return subjects.select(
         F.col("n").alias(SUBJECT_NUMBER),
         F.col("split").alias(SPLIT),
         F.col("kept").alias(NUM_EVENTS),
-        F.concat("attributes", _codes(first), "of_history").alias(STATIC_CODES),
+        F.concat("attributes", _codes(of_codes), "start", _codes(end), "length").alias(STATIC_CODES),
         F.coalesce(F.col(EVENT_CODES).cast("array<smallint>"), _codes([])).alias(EVENT_CODES),
     )
+
+
+def _flat(encoded: tuple[list[list[str]], DataFrame]) -> tuple[list[str], DataFrame]:
+    codes, rows = encoded
+    return [code for own in codes for code in own], rows
+
+
+def _end_code(codebook: Codebook, as_first: int) -> str:
+    """SMALLINT expression: the first code of the last event, or `as_first` where that is the first event's, too."""
+    last = f"get({EVENT_CODES}, size({EVENT_CODES}) - {len(codebook.event_cardinalities)})"
+    return f"IF({last} <> get({EVENT_CODES}, 0), {last}, CAST({as_first} AS SMALLINT))"
+
+
+def _every(codebook: Codebook, position: int) -> str:
+    """ARRAY expression: the codes of a sub-column, out of all events' codes."""
+    width = len(codebook.event_cardinalities)
+    return f"filter({EVENT_CODES}, (code, place) -> place % {width} = {position})"
 
 
 def _lasting_codes(codebook: Codebook) -> list[int]:
@@ -146,21 +165,6 @@ def read_manifest(
         files.append(DataFile(_file_url(place), row["split"], row["rows"], groups, int(row["total"])))
     schema = hashlib.sha256(table.schema.json().encode("utf-8")).hexdigest()[:32]
     return Manifest(path, version, fingerprint, schema, source_digest, tuple(sorted(files, key=lambda file: file.path)))
-
-
-def _encode(rows: DataFrame, fields: Sequence[FieldPlan], specs: Sequence[FieldSpec]) -> tuple[list[str], DataFrame]:
-    """Code expressions of the fields, and the rows with what these need."""
-    planned = list(zip(fields, specs, strict=False))
-    large = {field.key: spec for field, spec in planned if spec.family == "category" and category.is_large(spec)}
-    codes: list[str] = []
-    for field, spec in planned:
-        if field.key in large:
-            codes += category.encode_positions(spec, field.key, position_column(field.key))
-        elif spec.family == "place":
-            codes += place.encode(spec, field.inputs[0], field.inputs[1])
-        else:
-            codes += CODECS[spec.family].encode(spec, field.key)
-    return codes, join_positions(rows, large)
 
 
 def _codes(expressions: Sequence[str]) -> Column:

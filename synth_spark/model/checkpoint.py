@@ -24,6 +24,7 @@ from synth_spark.codecs import calendar, order
 from synth_spark.errors import ContractError
 from synth_spark.model.facts import CODEBOOK_FILE, FORMAT, MODEL_FILE, WEIGHTS_FILE, read_facts
 from synth_spark.model.network import ModelConfig, SequenceModel
+from synth_spark.model.plans import PlannedVariety
 from synth_spark.model.recall import TimeCodes
 
 
@@ -99,9 +100,17 @@ def model_config_of(codebook: Codebook, *, width: int, hidden: int, dropout: flo
         static_ranks=tuple(ranks for spec in codebook.static_fields for ranks in order.ranks(spec)),
         event_ranks=tuple(ranks for spec in codebook.event_fields for ranks in order.ranks(spec)),
         time=_time_codes(codebook),
+        varieties=_planned_varieties(codebook),
         width=width,
         hidden=hidden,
         dropout=dropout,
+    )
+
+
+def _planned_varieties(codebook: Codebook) -> tuple[PlannedVariety, ...]:
+    return tuple(
+        PlannedVariety(event_column, static_column, tuple(spec.params["lows"]), tuple(spec.params["highs"]))
+        for event_column, static_column, spec in codebook.planned_varieties
     )
 
 
@@ -109,10 +118,10 @@ def _time_codes(codebook: Codebook) -> TimeCodes:
     period, elapsed = codebook.period, codebook.elapsed
     if period is None or elapsed is None:
         return TimeCodes()
-    ordered = len(period.cardinalities)
+    ordered, end = len(period.cardinalities), len(codebook.static_cardinalities) - 2  # before the length
     if elapsed.family != "calendar":
-        return TimeCodes(ordered)
-    return TimeCodes(ordered, day=calendar.is_exact(period), times=calendar.num_times(elapsed))
+        return TimeCodes(ordered, end=end)
+    return TimeCodes(ordered, day=calendar.is_exact(period), times=calendar.num_times(elapsed), end=end)
 
 
 def tensors_of(model: torch.nn.Module) -> dict[str, Tensor]:

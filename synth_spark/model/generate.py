@@ -21,7 +21,8 @@ from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.keyed_random import uniforms
 from synth_spark.model.layers import CodeEmbedding, ColumnHeads
 from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceModel
-from synth_spark.model.recall import NO_CODE, Recall
+from synth_spark.model.plans import NO_CODE, Plan
+from synth_spark.model.recall import Recall, Standing
 
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
 _MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory
@@ -120,13 +121,14 @@ class _Events:
         lasting = self.bias + _gather(self.static_tables, static_codes[order])
         state = _State.start(self, len(order))
         remaining = torch.from_numpy(num_events)
+        plan = self.recall.plans.of(static_codes[order])
         for step, draws in enumerate(self._draws(seed, subjects, active)):
             count = len(draws)
             state = state.first(count)
             if step == FIRST_EVENT_FROM:
                 first_codes = torch.from_numpy(out[starts[:count]].astype(np.int64))
                 lasting = lasting[:count] + _gather(self.first_tables, first_codes)
-            codes = self._step(state, lasting[:count], remaining[:count] - step, step, draws)
+            codes = self._step(state, lasting[:count], remaining[:count] - step, step, plan.first(count), draws)
             out[starts[:count] + step] = codes.numpy().astype(np.int16)
 
     def _draws(self, seed: int, subjects: NDArray[np.int64], active: NDArray[np.int64]) -> Iterator[Tensor]:
@@ -140,15 +142,16 @@ class _Events:
             yield from torch.from_numpy(uniforms(seed, rows, keys, self.num_columns)).split(counts.tolist())
             step += len(counts)
 
-    def _step(self, state: _State, lasting: Tensor, remaining: Tensor, step: int, draws: Tensor) -> Tensor:
+    def _step(self, state: _State, lasting: Tensor, remaining: Tensor, step: int, plan: Plan, draws: Tensor) -> Tensor:
         state.advance(self)
         index = torch.full_like(remaining, step)
         first = torch.addmm(lasting, state.hidden, self.from_state)
-        first += self.position(index, remaining, state.codes[:, 0]) @ self.from_position
+        left = self.recall.plans.time_left(state.codes[:, 0], plan.end)
+        first += self.position(index, remaining, left) @ self.from_position
         first += state.previous
         if step:
             first += state.mean_sum / step
-        codes = self.columns.draw(first, draws, state.recalled(self.recall, index))
+        codes = self.columns.draw(first, draws, state.recalled(self.recall, index, remaining, plan))
         state.remember(self, codes)
         return codes
 
@@ -203,12 +206,14 @@ class _State:
         self.amounts.scatter_(1, where, counts.log1p_())
         self.codes = codes
 
-    def recalled(self, recall: Recall, index: Tensor) -> _Recalled:
+    def recalled(self, recall: Recall, index: Tensor, remaining: Tensor, plan: Plan) -> _Recalled:
         """What to add to the logits of a sub-column, given what its output map reads and the codes before it."""
+
+        standing = Standing(self.codes, self.weekday, index, remaining, plan)
 
         def added(column: int, hidden: Tensor, codes: Tensor) -> Tensor:
             amount = self.amounts[:, recall.starts[column] : recall.starts[column + 1]]
-            return recall(column, hidden, codes, self.codes, self.weekday, amount, index)
+            return recall(column, hidden, codes, amount, standing)
 
         return added
 

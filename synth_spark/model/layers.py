@@ -194,8 +194,8 @@ class PositionFeatures(nn.Module):
         """P."""
         return 2 * POSITION_WIDTH + (7 if self.num_periods else 4)
 
-    def forward(self, index: Tensor, remaining: Tensor, period: Tensor) -> Tensor:
-        """index_N, remaining_N, period_N (of the event before; below 0 before the first) -> features_NP."""
+    def forward(self, index: Tensor, remaining: Tensor, left: Tensor) -> Tensor:
+        """index_N, remaining_N, left_N (periods to the planned end) -> features_NP."""
         index_f, remaining_f = index.float(), remaining.float()
         scalars = [
             torch.log1p(index_f) / 4,
@@ -204,12 +204,12 @@ class PositionFeatures(nn.Module):
             1 / remaining_f.clamp(min=1),
         ]
         if self.num_periods:
-            left = (self.num_periods - 1 - period.clamp(min=0)).float()
+            left_f = left.float()
             scalars += [
-                left / self.num_periods,
-                torch.log1p(left) / 4,
+                left_f / self.num_periods,
+                torch.log1p(left_f) / 4,
                 # the pace that is needed to place all events that remain: without it histories run early into the end
-                (torch.log1p(remaining_f) - torch.log1p(left)) / 4,
+                (torch.log1p(remaining_f) - torch.log1p(left_f)) / 4,
             ]
         near = [
             self.index(index.clamp(max=MAX_POSITION)),

@@ -28,8 +28,10 @@ from torch import Tensor, nn
 
 from synth_spark.codecs.order import UNORDERED, Ranks
 from synth_spark.model.layers import CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
-from synth_spark.model.recall import NO_CODE, Recall, TimeCodes
+from synth_spark.model.plans import NO_CODE, PlannedVariety
+from synth_spark.model.recall import Recall, TimeCodes
 
+STATIC_DROPOUT = 5  # times dropout: the chance that a static sub-column is left out, a half at most
 FIRST_EVENT_FROM = 16  # index from which the first event is given: earlier, small data only learns it by heart
 
 
@@ -44,6 +46,7 @@ class ModelConfig:
     static_ranks: tuple[Ranks, ...] = ()  # of every code, see codecs/order.py; default: no code has an order
     event_ranks: tuple[Ranks, ...] = ()
     time: TimeCodes = field(default_factory=TimeCodes)
+    varieties: tuple[PlannedVariety, ...] = ()
     width: int = 128
     hidden: int = 64
     dropout: float = 0.05
@@ -63,6 +66,10 @@ class ModelConfig:
         tuples = ("static_cardinalities", "event_cardinalities", "length_lows", "length_highs")
         values: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in document.items()}
         values |= {key: tuple(map(tuple, document[key])) for key in ("static_ranks", "event_ranks")}
+        values["varieties"] = tuple(
+            PlannedVariety(**{**variety, **{key: tuple(variety[key]) for key in ("lows", "highs")}})
+            for variety in document["varieties"]
+        )
         return cls(**{**values, "time": TimeCodes(**document["time"])})
 
 
@@ -118,7 +125,7 @@ class EventNetwork(nn.Module):
         width = self.embedding.total_width
         self.history = nn.LSTM(width, config.width, batch_first=True)
         self.heads = ColumnHeads(event_ranks, self.embedding.widths, config.hidden)
-        self.recall = Recall(config.event_cardinalities, self.heads.hidden, config.time)
+        self.recall = Recall(config.event_cardinalities, self.heads.hidden, config.time, config.varieties)
         given = self.heads.num_columns * self.heads.hidden
         self.from_past = nn.Linear(config.width + 2 * width + self.position.width, given, bias=False)
         self.from_first = nn.Linear(width, given, bias=False)
@@ -144,10 +151,12 @@ class EventNetwork(nn.Module):
         total = previous.float().cumsum(1)
         if past.num_steps:
             total += past.total[:, None]
-        recalled = self.recall.over(index, event_codes, past.codes, past.weekday, past.counts)
-        position = self.position(index.expand(num_subjects, -1), remaining, recalled.before[..., 0])
+        plan = self.recall.plans.of(static_codes)
+        recalled = self.recall.over(index, remaining, plan, event_codes, past)
+        time_left = self.recall.plans.time_left(recalled.period_before, plan.end[:, None])
+        position = self.position(index.expand(num_subjects, -1), remaining, time_left)
         given = self.from_past(self._moving(states, previous, total / index.clamp(min=1)[:, None], position))
-        given = given + self.from_static(self.static_embedding(static_codes))[:, None]
+        given = given + self.from_static(self._without_columns(self.static_embedding(static_codes)))[:, None]
         given = given + self.from_first(self._thinned(first[:, None])) * (index >= FIRST_EVENT_FROM)[:, None]
         nats = self.heads.negative_log_likelihood(
             event_codes.flatten(0, 1), embedded.flatten(0, 1), given.flatten(0, 1), recalled.added
@@ -169,6 +178,16 @@ class EventNetwork(nn.Module):
         """What changes from step to step of what the heads are given, joined."""
         parts = [self._thinned(part) for part in (states, previous, mean.to(previous.dtype))]
         return torch.cat([*parts, position.to(previous.dtype)], dim=-1)
+
+    def _without_columns(self, static: Tensor) -> Tensor:
+        """static_BD with whole sub-columns left out at random: together they name a subject, whose events would be
+        learned by heart."""
+        chance = min(0.5, STATIC_DROPOUT * self.dropout)
+        if not self.training or chance == 0.0:
+            return static
+        widths = torch.tensor(self.static_embedding.widths)
+        kept = torch.rand(len(static), len(widths)) >= chance
+        return static * kept.repeat_interleave(widths, 1) / (1 - chance)
 
     def _thinned(self, part: Tensor) -> Tensor:
         """Dropout with one mask per subject, shared over time: drawing masks is serial and costs more than it gives."""

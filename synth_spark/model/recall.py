@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from synth_spark.codecs.calendar import SAME_DAY
+from synth_spark.model.plans import NO_CODE, Plan, PlannedVariety, Plans, breaks_plan
 
 RULED_OUT = -1e4  # added to a logit: exp gives 0, and unlike minus infinity it can be multiplied by 0
-NO_CODE = -1
+UNPLANNED = -5e3  # likewise, but where a plan leaves no code at all, time still does not go back
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
 
@@ -32,19 +34,36 @@ class TimeCodes:
     ordered: leading sub-columns that never go back, as one number: the period or week, and its slice.
     day: whether the next one is the day: weekdays 0-6 ascending in a week, then the code for the same day.
     times: if not 0, the one after it holds times of day below this code, gaps of the same day from it on.
+    end: the static sub-column that says the last event's code of the first ordered one, or, by the code after all of
+        these, that it is the first event's. There is one where there is a clock.
     """
 
     ordered: int = 0
     day: bool = False
     times: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where N events stand in their histories."""
+
+    before: Tensor  # NC, codes of the event before; NO_CODE where there is none
+    weekday: Tensor  # N, of the latest day that the history named; NO_CODE before the first event
+    num_before: Tensor  # N, events before
+    remaining: Tensor  # N, events to come, this one included
+    plan: Plan
 
 
 class Recall(nn.Module):
     """Sums to add to the logits of each sub-column. Begins at zero."""
 
-    def __init__(self, cardinalities: Sequence[int], hidden: int, time: TimeCodes) -> None:
+    def __init__(
+        self, cardinalities: Sequence[int], hidden: int, time: TimeCodes, planned: Sequence[PlannedVariety] = ()
+    ) -> None:
         super().__init__()
         self.cardinalities, self.time = tuple(cardinalities), time
+        self.plans = Plans(planned, VARIETY_WIDTH, num_periods=self.cardinalities[0], end=time.end)
         self.starts = [0, *accumulate(self.cardinalities)]
         self.weight = nn.Parameter(torch.zeros(len(self.cardinalities), hidden, 3))
         self.bias = nn.Parameter(torch.zeros(len(self.cardinalities), 1, 3))
@@ -56,59 +75,64 @@ class Recall(nn.Module):
             nn.init.zeros_(self.ahead.weight)
             nn.init.zeros_(self.ahead.bias)
 
-    def forward(
-        self,
-        column: int,
-        hidden: Tensor,
-        codes: Tensor,
-        before: Tensor,
-        weekday: Tensor,
-        amount: Tensor,
-        num_before: Tensor,
-    ) -> Tensor:
+    def forward(self, column: int, hidden: Tensor, codes: Tensor, amount: Tensor, standing: Standing) -> Tensor:
         """added_NK for one sub-column.
 
         Args:
             hidden: NH, what the column's output map reads.
             codes: NC, of the event itself; only the columns before this one are looked at.
-            before: NC, of the event before; NO_CODE where there is none.
-            weekday: N, of the latest day that the history named; NO_CODE before the first event.
             amount: NK, logarithm of one more than how often each code of this column came.
-            num_before: N, events before.
+            standing: of N.
         """
         gates = torch.baddbmm(self.bias[column, None], hidden[None], self.weight[column, None])[0].float()
-        seen = amount > 0
-        variety = torch.tanh(_variety(seen, amount, num_before) @ self.from_variety[column])
-        gates = gates + (variety @ self.of_variety[column]).float()
+        seen, remaining, plan = amount > 0, standing.remaining, standing.plan
+        variety = _variety(seen, amount, standing.num_before) @ self.from_variety[column]
+        to_come = self.plans.to_come(column, plan, seen)
+        if to_come is not None:
+            variety = variety + self.plans.features(column, to_come, remaining)
+        gates = gates + (torch.tanh(variety) @ self.of_variety[column]).float()
         added = gates[:, 0:1] * seen + gates[:, 1:2] * amount
-        last = before[:, column : column + 1]
+        last = standing.before[:, column : column + 1]
         begun = last != NO_CODE
         added = added.scatter_add(1, last.clamp(min=0), gates[:, 2:3] * begun)
         if column == 0 and self.ahead is not None:
-            added = added + self._ahead(self.ahead(hidden).float(), last) * begun
-        ruled_out = self._ruled_out(column, codes, before, weekday)
+            left = self.plans.time_left(last, plan.end[:, None])
+            added = added + self._ahead(self.ahead(hidden).float(), last, left) * begun
+            added = added.masked_fill(self.plans.leads_elsewhere(last, remaining[:, None], plan), UNPLANNED)
+        if to_come is not None:
+            added = added.masked_fill(breaks_plan(to_come, seen, remaining), UNPLANNED)
+        ruled_out = self._ruled_out(column, codes, standing.before, standing.weekday)
         return added if ruled_out is None else added.masked_fill(ruled_out, RULED_OUT)
 
-    def _ahead(self, of_hidden: Tensor, last: Tensor) -> Tensor:
+    def _ahead(self, of_hidden: Tensor, last: Tensor, left: Tensor) -> Tensor:
         """added_NK for the period. One bold leap early in a long history leaves too little time for what remains:
         what a leap costs must be seen for each code by itself."""
-        most = self.cardinalities[0] - 1
-        every, last = torch.arange(most + 1, device=last.device), last.clamp(min=0)
-        used = (torch.log1p((most - last).float()) - torch.log1p((most - every).float())).clamp(min=0)
-        steps, linear, squared = of_hidden.split([most + 1, 1, 1], dim=1)
-        return steps.gather(1, (every - last).clamp(min=0)) + linear * used + squared * used.square()
+        every = torch.arange(self.cardinalities[0], device=last.device)
+        leap = (every - last.clamp(min=0)).clamp(min=0)
+        used = torch.log1p(left.float()) - torch.log1p((left - leap).clamp(min=0).float())
+        steps, linear, squared = of_hidden.split([len(every), 1, 1], dim=1)
+        return steps.gather(1, leap) + linear * used + squared * used.square()
 
-    def over(self, index: Tensor, codes: Tensor, last: Tensor, weekday: Tensor, counts: Tensor) -> Recalled:
+    def over(self, index: Tensor, remaining: Tensor, plan: Plan, codes: Tensor, past: RecalledPast) -> Recalled:
         """For a window of events.
 
         Args:
             index: T, of each event in its history.
+            remaining: BT, events to come.
+            plan: of B.
             codes: BTC.
-            last, weekday, counts: BC, B, B(sum of K) before the window, as `Past` holds them.
+            past: of B, before the window.
         """
-        before = torch.cat([last[:, None], codes[:, :-1]], dim=1)
-        weekdays = torch.cat([weekday[:, None], self._weekdays(codes, weekday)], dim=1)
-        return Recalled(self, index.expand(len(codes), -1), codes, before, weekdays, counts)
+        before = torch.cat([past.codes[:, None], codes[:, :-1]], dim=1)
+        weekdays = torch.cat([past.weekday[:, None], self._weekdays(codes, past.weekday)], dim=1)
+        standing = Standing(
+            before.flatten(0, 1),
+            weekdays[:, :-1].flatten(),
+            index.expand(len(codes), -1).flatten(),
+            remaining.flatten(),
+            plan.of_events(codes.shape[1]),
+        )
+        return Recalled(self, codes, standing, before[..., 0], weekdays[:, -1], past.counts)
 
     def _weekdays(self, codes: Tensor, weekday: Tensor) -> Tensor:
         """The latest weekday named at each event: BT."""
@@ -145,15 +169,33 @@ def _variety(seen: Tensor, amount: Tensor, num_before: Tensor) -> Tensor:
     return torch.stack([codes, codes - events, once - events, events, torch.ones_like(events)], dim=1)
 
 
+class RecalledPast(Protocol):
+    """What is recalled of the events before a window."""
+
+    @property
+    def codes(self) -> Tensor:
+        """BC, of the last event."""
+
+    @property
+    def weekday(self) -> Tensor:
+        """B, of the last day."""
+
+    @property
+    def counts(self) -> Tensor:
+        """B(sum of K), how often each code came."""
+
+
 class Recalled:
-    """A Recall over a window of events: before_BTC, `added` for their logits; then weekday_B and counts_B(sum of K)."""
+    """A Recall over a window of events: `added` for their logits; then weekday_B and counts_B(sum of K) after it.
+
+    period_before_BT: the first code of the event before.
+    """
 
     def __init__(
-        self, recall: Recall, index: Tensor, codes: Tensor, before: Tensor, weekdays: Tensor, counts: Tensor
+        self, recall: Recall, codes: Tensor, standing: Standing, period_before: Tensor, weekday: Tensor, counts: Tensor
     ) -> None:
-        self._recall, self._index, self._codes, self._counts = recall, index, codes, counts
-        self.before, self._weekdays = before, weekdays[:, :-1].flatten()
-        self.weekday = weekdays[:, -1]
+        self._recall, self._codes, self._standing, self._counts = recall, codes, standing, counts
+        self.period_before, self.weekday = period_before, weekday
         self.counts = counts.clone()
 
     def added(self, column: int, hidden: Tensor) -> Tensor:
@@ -164,5 +206,4 @@ class Recalled:
         upto = came.cumsum(1) + self._counts[:, None, first:end]
         self.counts[:, first:end] = upto[:, -1]
         amount = (upto - came).log1p().flatten(0, 1)
-        codes, before = self._codes.flatten(0, 1), self.before.flatten(0, 1)
-        return self._recall(column, hidden, codes, before, self._weekdays, amount, self._index.flatten())
+        return self._recall(column, hidden, self._codes.flatten(0, 1), amount, self._standing)

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
 from synth_spark.codecs import calendar, length
-from synth_spark.encode.clock import Clock
+from synth_spark.encode.clock import Clock, end_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -79,7 +79,14 @@ def _fitted(subjects: DataFrame, events: DataFrame, clock: Clock, last: int) -> 
     time = {"type": clock.type, "unit": clock.unit, "low": clock.first_time(start), "end": last}
     lengths = length.fit([(7, 99)], 7, threshold=5)
     return Codebook(
-        None, SourceTable((column,), "k", "at"), (start, lengths), (period, elapsed), {}, {}, seed=1, time=time
+        None,
+        SourceTable((column,), "k", "at"),
+        (start, end_of(period), lengths),
+        (period, elapsed),
+        {},
+        {},
+        seed=1,
+        time=time,
     )
 
 

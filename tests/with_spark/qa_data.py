@@ -69,13 +69,15 @@ def codebook_of(
     event: tuple[FieldSpec, ...] = (),
     time: dict[str, Any] | None = None,
 ) -> Codebook:
-    """A codebook with these fields; the length, and with a clock its three fields, are added."""
+    """A codebook with these fields; the length, and with a clock its four fields, are added."""
     length = FieldSpec("length", "length", "int", (2,), {"lows": [0, 1], "highs": [0, 9]})
-    start, *timed = (FieldSpec(name, "number", "bigint", (1,), {}) for name in ("start", "period", "elapsed"))
+    start, end, *timed = (
+        FieldSpec(name, "number", "bigint", (1,), {}) for name in ("start", "end", "period", "elapsed")
+    )
     return Codebook(
         subjects=subjects,
         events=events,
-        static_fields=(*static, *([start] if time else []), length),
+        static_fields=(*static, *([start, end] if time else []), length),
         event_fields=(*(timed if time else []), *event),
         num_subjects={},
         num_events={},

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_spark.codebook import Codebook
+from synth_spark.config import parse_config
 from synth_spark.manifest import Manifest
 from synth_spark.workspace import RunPaths, Workspace
 from tests.with_spark import shop
@@ -111,7 +112,8 @@ def test_what_hardly_changes_within_a_history_is_a_field_of_its_subject(
     codebook = Codebook.load(encoded[0].codebook)
     assert [codebook.event_fields[position].name for position in codebook.lasting] == ["shop"]
     names = [spec.name for spec in codebook.static_fields]
-    assert names == ["the region", "income.net", "vip", "born", "first shop", "start", "length"]
+    plan = ["first shop", "variety of amount, `eur`", "start", "end", "length"]
+    assert names == ["the region", "income.net", "vip", "born", *plan]
     field = codebook.static_fields[4]
     assert (field.columns, field.protection) == ((), {})
     static = sum(len(spec.cardinalities) for spec in codebook.static_fields[:4])
@@ -119,6 +121,46 @@ def test_what_hardly_changes_within_a_history_is_a_field_of_its_subject(
     rows = [row for row in _rows(spark, encoded[0]) if row["num_events"]]
     assert all(row["static_codes"][static] == row["event_codes"][event] for row in rows)
     assert len({row["static_codes"][static] for row in rows}) == 7
+
+
+def test_the_end_of_a_history_is_a_field_of_its_subject(spark: SparkSession, encoded: tuple[RunPaths, Path]) -> None:
+    """The code of the last event's period, or one more where all events lie in the same one."""
+    codebook = Codebook.load(encoded[0].codebook)
+    width, as_first = len(codebook.event_cardinalities), codebook.event_cardinalities[0]
+    ends = set()
+    for row in _rows(spark, encoded[0]):
+        periods = row["event_codes"][::width]
+        expected = periods[-1] if periods and periods[-1] != periods[0] else as_first
+        assert row["static_codes"][-2] == expected
+        ends.add(expected)
+    assert as_first in ends and len(ends) > 3
+
+
+def test_how_many_different_codes_a_history_holds_is_a_field_of_its_subject(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Visitors keep to one, three or five of 30 pages, in turn; what they pay has nothing to do with who they are."""
+    from synth_spark.encode.stage import run_encode
+
+    spark.range(400).selectExpr("id", "explode(sequence(1, 5 + id % 17)) AS j").selectExpr(
+        "concat('V', id) AS visitor",
+        "j AS step",
+        "concat('page ', (id * 7 + j % (1 + 2 * (id % 3))) % 30) AS page",
+        "concat('coin ', pmod(xxhash64(id, j), 5)) AS coin",
+    ).write.parquet(str(tmp_path / "visits"))
+    source = {"path": str(tmp_path / "visits"), "format": "parquet", "key": "visitor", "order_by": "step"}
+    config = parse_config({"name": "visits", "source": {"events": [source]}}, origin="visits")
+    paths = Workspace.at(tmp_path / "workspace").run("one")
+    run_encode(spark, config, paths, salt=SALT)
+    codebook = Codebook.load(paths.codebook)
+    assert [codebook.event_fields[position].name for position in codebook.varieties] == ["page"]
+    [(event, static, spec)] = codebook.planned_varieties
+    assert spec.name == "variety of page" == codebook.static_fields[0].name
+    assert (spec.params["lows"], spec.params["highs"][:-1]) == ([1, 2, 4], [1, 3])
+    width = len(codebook.event_cardinalities)
+    for row in _rows(spark, paths):
+        different = len(set(row["event_codes"][event::width]))
+        assert row["static_codes"][static] == {1: 0, 3: 1, 5: 2}[different]
 
 
 def test_decoding_gives_back_the_source_schema_keys_and_order(

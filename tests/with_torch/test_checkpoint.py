@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -9,6 +10,9 @@ import torch
 
 from synth_spark.errors import ContractError
 from synth_spark.model.checkpoint import load_checkpoint, save_checkpoint
+from synth_spark.model.network import ModelConfig
+from synth_spark.model.plans import PlannedVariety
+from synth_spark.model.recall import TimeCodes
 from tests import toy
 
 
@@ -25,6 +29,13 @@ def test_round_trip(folder, model):
     assert loaded.model.config == model.config
     for name, tensor in model.state_dict().items():
         assert torch.equal(loaded.model.state_dict()[name], tensor)
+
+
+def test_what_histories_plan_comes_back(config):
+    variety = PlannedVariety(event_column=1, static_column=0, lows=(1, 3), highs=(2, 12))
+    time = TimeCodes(ordered=1, day=False, times=0, end=0)
+    planned = dataclasses.replace(config, varieties=(variety,), time=time)
+    assert ModelConfig.from_document(json.loads(json.dumps(planned.to_document()))) == planned
 
 
 def test_saving_again_replaces_the_folder(folder, model, tmp_path):

@@ -12,12 +12,14 @@ from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.generate import Generator, SampledChunk, inverse_cdf
 from synth_spark.model.keyed_random import uniforms
 from synth_spark.model.network import SequenceModel
+from synth_spark.model.plans import PlannedVariety
 from synth_spark.model.recall import TimeCodes
 from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.tensors import make_batch
 from tests.with_torch.conftest import with_random_weights
 
 SEED = 5
+PLANNED = (PlannedVariety(event_column=2, static_column=0, lows=(1, 2, 3, 5, 8), highs=(1, 2, 4, 7, 12)),)
 CLOCKS = [TimeCodes(), TimeCodes(ordered=1), TimeCodes(ordered=2), TimeCodes(ordered=1, day=True, times=5)]
 
 
@@ -28,10 +30,11 @@ def test_known_logits_give_known_codes():
 
 
 @pytest.mark.parametrize("window_events", [100, 8])
-@pytest.mark.parametrize("time", CLOCKS)
-def test_every_drawn_code_is_the_one_its_uniform_selects(long_config, window_events, time, monkeypatch):
+@pytest.mark.parametrize(("time", "varieties"), [*((time, ()) for time in CLOCKS), (CLOCKS[3], PLANNED)])
+def test_every_drawn_code_is_the_one_its_uniform_selects(long_config, window_events, time, varieties, monkeypatch):
     """Teacher-force the network on what was sampled: each uniform lies inside the drawn code's share of the cdf."""
-    model = with_random_weights(dataclasses.replace(long_config, event_cardinalities=(9, 8, 12), time=time))
+    config = dataclasses.replace(long_config, event_cardinalities=(9, 8, 12), time=time, varieties=varieties)
+    model = with_random_weights(config)
     chunk = Generator(model).sample_chunk(1000, 64, SEED)
     window = Window(np.arange(1000, 1064), chunk.static_codes, chunk.num_events, chunk.event_codes)
     shares: list[torch.Tensor] = []
@@ -66,6 +69,37 @@ def test_every_drawn_code_is_the_one_its_uniform_selects(long_config, window_eve
 def _valid(chunk: SampledChunk, step: Step) -> np.ndarray:
     """Which steps of a padded batch are real."""
     return step.first_event + np.arange(step.num_events) < chunk.num_events[step.rows][:, None]
+
+
+def test_histories_hold_as_many_different_codes_as_planned(long_config):
+    """Untrained weights know nothing of plans: the fewest and the most hold by themselves."""
+    model = with_random_weights(dataclasses.replace(long_config, event_cardinalities=(9, 8, 12), varieties=PLANNED))
+    chunk = Generator(model).sample_chunk(0, 500, SEED)
+    offsets, longer = chunk.events_offset, 0
+    for subject, plan in enumerate(chunk.static_codes[:, 0]):
+        codes = chunk.event_codes[offsets[subject] : offsets[subject + 1], 2]
+        number = len(set(codes.tolist()))
+        assert number <= PLANNED[0].highs[plan]
+        assert number >= min(PLANNED[0].lows[plan], len(codes))
+        longer += len(codes) > 12
+    assert longer > 50
+
+
+@pytest.mark.parametrize("time", CLOCKS[1:])
+def test_histories_end_when_planned(long_config, time):
+    """The first static column says the last event's period, or by its last code that it is the first event's."""
+    model = with_random_weights(dataclasses.replace(long_config, event_cardinalities=(4, 8, 12), time=time))
+    chunk = Generator(model).sample_chunk(0, 500, SEED)
+    offsets, alike, later = chunk.events_offset, 0, 0
+    for subject, end in enumerate(chunk.static_codes[:, 0]):
+        periods = chunk.event_codes[offsets[subject] : offsets[subject + 1], 0]
+        if len(periods) > 1 and end == 4:
+            assert set(periods.tolist()) == {periods[0]}
+            alike += 1
+        if len(periods) > 1 and 0 < end < 4:
+            assert periods[0] < end == periods[-1]
+            later += 1
+    assert alike > 20 and later > 20
 
 
 @pytest.mark.parametrize("time", CLOCKS[1:])

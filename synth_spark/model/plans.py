@@ -1,0 +1,99 @@
+"""What is settled before a history begins, and how its events come to fulfil it. [torch]
+
+Static codes say the period of the last event (`TimeCodes.end`) and, for some event sub-columns, how many different
+codes the history will hold. Event by event, small errors of a chance add up along hundreds of events; a plan keeps them
+from it: docs/decisions/planned-histories.md.
+
+Shapes, as in model/network.py: N rows (events or histories), K codes of one sub-column, V planned varieties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+NO_CODE = -1
+_NUM_FEATURES = 4
+_SPREAD = 0.7  # of weights at first
+
+
+@dataclass(frozen=True)
+class PlannedVariety:
+    """How many different codes of an event sub-column a history will hold: lows[c] to highs[c], c a static code."""
+
+    event_column: int
+    static_column: int
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Of N histories, or of their events."""
+
+    varieties: Tensor  # NV2, fewest and most codes of each planned variety
+    end: Tensor  # N, code of the last event's period; the code after all of these: it is the first event's
+
+    def first(self, count: int) -> Plan:
+        """Of the foremost histories."""
+        return Plan(self.varieties[:count], self.end[:count])
+
+    def of_events(self, num_steps: int) -> Plan:
+        """For each of the events of a window."""
+        return Plan(self.varieties.repeat_interleave(num_steps, 0), self.end.repeat_interleave(num_steps, 0))
+
+
+class Plans(nn.Module):
+    """From static codes to plans, and from plans to what they mean for the next event."""
+
+    def __init__(self, planned: Sequence[PlannedVariety], width: int, *, num_periods: int, end: int) -> None:
+        """width: of `features`; end: static sub-column; num_periods: codes of the event sub-column 0."""
+        super().__init__()
+        self.place = {variety.event_column: place for place, variety in enumerate(planned)}
+        self.static_columns = [variety.static_column for variety in planned]
+        self.num_periods, self.end = num_periods, end
+        for place, variety in enumerate(planned):
+            bounds = torch.tensor([variety.lows, variety.highs]).t()
+            self.register_buffer(f"bounds{place}", bounds, persistent=False)
+        self.weights = nn.ParameterList(map(nn.Parameter, _SPREAD * torch.randn(len(planned), _NUM_FEATURES, width)))
+
+    def of(self, static_codes: Tensor) -> Plan:
+        """Of static_codes_NS."""
+        bounds = [getattr(self, f"bounds{p}")[static_codes[:, c]] for p, c in enumerate(self.static_columns)]
+        varieties = torch.stack(bounds, dim=1) if bounds else static_codes.new_zeros(len(static_codes), 0, 2)
+        return Plan(varieties, static_codes[:, self.end])
+
+    def to_come(self, column: int, plan: Plan, seen: Tensor) -> Tensor | None:
+        """New codes of a sub-column that are still to come, fewest and most: N2; None where nothing is planned."""
+        if column not in self.place:
+            return None
+        return (plan.varieties[:, self.place[column]] - seen.sum(1, keepdim=True)).clamp(min=0)
+
+    def features(self, column: int, to_come: Tensor, remaining: Tensor) -> Tensor:
+        """What to_come_N2 in remaining_N events means: features_N(width)."""
+        logs, events = to_come.float().log1p(), remaining.float().clamp(min=0).log1p()
+        pace = to_come.float().mean(1).log1p() - events
+        found = torch.stack([logs[:, 0], logs[:, 1], pace, (to_come[:, 1] == 0).float()], dim=1)
+        return found @ self.weights[self.place[column]]
+
+    def time_left(self, last: Tensor, end: Tensor) -> Tensor:
+        """Periods from that of the event before (below 0: none yet) to the planned end; shapes as broadcast."""
+        return torch.where(end == self.num_periods, 0, (end - last.clamp(min=0)).clamp(min=0))
+
+    def leads_elsewhere(self, last: Tensor, remaining: Tensor, plan: Plan) -> Tensor:
+        """Periods NK that do not lead to the planned end, after last_N1 (NO_CODE: none yet), remaining_N1."""
+        every = torch.arange(self.num_periods, device=last.device)
+        begun, as_first = last != NO_CODE, plan.end[:, None] == self.num_periods
+        end = torch.where(as_first & begun, last, plan.end[:, None])
+        too_late = torch.where(begun, every > end, (every >= end) & (remaining > 1))
+        return too_late | (begun & (remaining == 1) & (every != end))
+
+
+def breaks_plan(to_come: Tensor, seen: Tensor, remaining: Tensor) -> Tensor:
+    """Codes NK that leave too many or too few different ones, given to_come_N2, seen_NK, remaining_N."""
+    fewest, most = to_come.unsqueeze(-1).unbind(1)
+    must_be_new = (fewest > 0) & (fewest >= remaining[:, None])
+    return torch.where(seen, must_be_new, most == 0)
