@@ -197,7 +197,7 @@ class TrainSettings(Section):
     number_format: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where the processor multiplies it natively"
     )
-    calibration_rounds: int = Field(3, ge=0, le=10, description="rounds of on-policy calibration of the output biases")
+    calibration_rounds: int = Field(3, ge=0, le=10, description="rounds of on-policy calibration: marginals and pairs")
     timeout_seconds: int = Field(600, ge=10, description="a collective that waits longer ends the run")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from synth_spark.errors import ContractError
 
-FORMAT = 4
+FORMAT = 5
 MODEL_FILE, WEIGHTS_FILE, CODEBOOK_FILE = "model.json", "weights.safetensors", "codebook.json"
 
 

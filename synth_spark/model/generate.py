@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth_spark.codecs.calendar import SAME_DAY
-from synth_spark.model.keyed_random import uniforms
+from synth_spark.model.draws import ChunkDraws
 from synth_spark.model.layers import CodeEmbedding, ColumnHeads
 from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceModel
+from synth_spark.model.pairs import PairSums
 from synth_spark.model.plans import NO_CODE, Plan
 from synth_spark.model.recall import Recall, Standing
 
@@ -56,6 +57,7 @@ class Generator:
         self.highs = np.asarray(model.config.length_highs, dtype=np.int64)
         self.static_bias = model.static_heads.bias
         self.static_columns = _Columns(model.static_heads, model.static_embedding)
+        self.static_pairs = _Pairs(model.static_pairs)
         self.events = None if model.events is None else _Events(model.events)
 
     @property
@@ -66,14 +68,15 @@ class Generator:
     @torch.no_grad()
     def sample_chunk(self, first_subject: int, num_subjects: int, seed: int) -> SampledChunk:
         """Codes of subjects first_subject .. first_subject + num_subjects - 1."""
-        subjects = np.arange(first_subject, first_subject + num_subjects, dtype=np.int64)
-        draws = uniforms(seed, subjects, np.zeros_like(subjects), len(self.config.static_cardinalities) + 1)
+        num_static = len(self.config.static_cardinalities) + 1  # the last one: how many events inside the length's code
+        draws = ChunkDraws(seed, first_subject, num_subjects, num_static=num_static, num_event=self.num_event)
         first = self.static_bias.expand(num_subjects, -1).clone()
-        static_codes = self.static_columns.draw(first, torch.from_numpy(draws))
-        num_events = self._num_events(static_codes[:, -1].numpy(), draws[:, -1])
+        sums = torch.zeros(num_subjects, self.static_pairs.width)
+        static_codes = self.static_columns.draw(first, torch.from_numpy(draws.static), self.static_pairs, sums)
+        num_events = self._num_events(static_codes[:, -1].numpy(), draws.static[:, -1])
         event_codes = np.empty((int(num_events.sum()), self.num_event), dtype=np.int16)
         if self.events is not None:
-            self.events.fill(event_codes, static_codes, num_events, subjects, seed)
+            self.events.fill(event_codes, static_codes, num_events, draws)
         return SampledChunk(first_subject, static_codes.numpy().astype(np.int16), num_events, event_codes)
 
     def _num_events(self, length_codes: NDArray[np.int64], draw: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -94,6 +97,7 @@ class _Events:
         )
         self.bias = heads.bias
         self.recall = network.recall
+        self.pairs = _Pairs(network.pairs)
         self.starts = torch.tensor(self.recall.starts[:-1])
         self.static_tables = _row_tables(network.static_embedding, network.from_static.weight.t())
         self.first_tables = _row_tables(network.embedding, network.from_first.weight.t())
@@ -108,41 +112,44 @@ class _Events:
         out: NDArray[np.int16],
         static_codes: Tensor,
         num_events: NDArray[np.int64],
-        subjects: NDArray[np.int64],
-        seed: int,
+        chunk_draws: ChunkDraws,
     ) -> None:
-        """Draw all events of some subjects into their rows of `out`."""
+        """Draw all events of a chunk's subjects into their rows of `out`."""
         # by falling number of events, so that the subjects still active are a prefix
         order = np.argsort(-num_events, kind="stable")
         starts = (np.cumsum(num_events) - num_events)[order]
-        num_events, subjects = num_events[order], subjects[order]
+        num_events = num_events[order]
         # active[t]: how many subjects still have an event at step t
         active = np.searchsorted(-num_events, -np.arange(num_events.max(initial=0)), side="left")
         lasting = self.bias + _gather(self.static_tables, static_codes[order])
+        lasting_sums = self.pairs.of_given(static_codes[order])
         state = _State.start(self, len(order))
         remaining = torch.from_numpy(num_events)
         plan = self.recall.plans.of(static_codes[order])
-        for step, draws in enumerate(self._draws(seed, subjects, active)):
+        for step, draws in enumerate(self._draws(chunk_draws, order, active)):
             count = len(draws)
             state = state.first(count)
             if step == FIRST_EVENT_FROM:
                 first_codes = torch.from_numpy(out[starts[:count]].astype(np.int64))
                 lasting = lasting[:count] + _gather(self.first_tables, first_codes)
-            codes = self._step(state, lasting[:count], remaining[:count] - step, step, plan.first(count), draws)
+            sums = self.pairs.of_event_before(lasting_sums[:count], state.codes)
+            codes = self._step(state, lasting[:count], sums, remaining[:count] - step, step, plan.first(count), draws)
             out[starts[:count] + step] = codes.numpy().astype(np.int16)
 
-    def _draws(self, seed: int, subjects: NDArray[np.int64], active: NDArray[np.int64]) -> Iterator[Tensor]:
-        """uniform_NE of every step in turn; step numbers in the key start at 1, 0 is the static part."""
+    def _draws(self, draws: ChunkDraws, order: NDArray[np.int64], active: NDArray[np.int64]) -> Iterator[Tensor]:
+        """uniform_NE of every step in turn, for the foremost subjects in `order`."""
         step = 0
         while step < len(active):
             fitting = max(1, _MAX_DRAWS // (int(active[step]) * self.num_columns))
             counts = active[step : step + min(_STEPS_PER_DRAW, fitting)]
-            rows = np.concatenate([subjects[:count] for count in counts])
-            keys = np.repeat(np.arange(step, step + len(counts), dtype=np.int64) + 1, counts)
-            yield from torch.from_numpy(uniforms(seed, rows, keys, self.num_columns)).split(counts.tolist())
+            rows = np.concatenate([order[:count] for count in counts])
+            steps = np.repeat(np.arange(step, step + len(counts), dtype=np.int64), counts)
+            yield from torch.from_numpy(draws.events(rows, steps)).split(counts.tolist())
             step += len(counts)
 
-    def _step(self, state: _State, lasting: Tensor, remaining: Tensor, step: int, plan: Plan, draws: Tensor) -> Tensor:
+    def _step(
+        self, state: _State, lasting: Tensor, sums: Tensor, remaining: Tensor, step: int, plan: Plan, draws: Tensor
+    ) -> Tensor:
         state.advance(self)
         index = torch.full_like(remaining, step)
         first = torch.addmm(lasting, state.hidden, self.from_state)
@@ -151,7 +158,8 @@ class _Events:
         first += state.previous
         if step:
             first += state.mean_sum / step
-        codes = self.columns.draw(first, draws, state.recalled(self.recall, index, remaining, plan))
+        recalled = state.recalled(self.recall, index, remaining, plan)
+        codes = self.columns.draw(first, draws, self.pairs, sums, recalled)
         state.remember(self, codes)
         return codes
 
@@ -232,8 +240,8 @@ class _Columns:
             for column, table in enumerate(_row_tables(embedding, heads.within * heads.mask))
         ]
 
-    def draw(self, first: Tensor, draws: Tensor, added: _Recalled | None = None) -> Tensor:
-        """codes_NC; first_N(C*H) holds the context's part and is consumed."""
+    def draw(self, first: Tensor, draws: Tensor, pairs: _Pairs, sums: Tensor, added: _Recalled | None = None) -> Tensor:
+        """codes_NC; first_N(C*H) and the sums of pairs hold the context's part and are consumed."""
         codes = torch.empty(len(first), len(self.blocks), dtype=torch.int64)
         for column, (weight, bias) in enumerate(self.outputs):
             here, after = first[:, : self.hidden], first[:, self.hidden :]
@@ -242,11 +250,55 @@ class _Columns:
             logits = torch.addmm(bias, hidden, weight)
             if added is not None:
                 logits += added(column, hidden, codes)
+            if pairs.calibrated:
+                logits += pairs.of_codes(column, sums)
             drawn = inverse_cdf(logits, draws[:, column])
             codes[:, column] = drawn
+            if pairs.calibrated:
+                sums = pairs.after(column, drawn, sums)
             after += self.within[column].index_select(0, drawn)
             first = after
         return codes
+
+
+class _Pairs:
+    """PairSums made ready for sampling: what each code adds is looked up."""
+
+    def __init__(self, pairs: PairSums) -> None:
+        self.calibrated, self.width, self.num_groups = bool(pairs.calibrated), pairs.own.width, pairs.own.num_groups
+        self.groups = pairs.own.of_columns()
+        given = zip(pairs.of_given.parts(pairs.given), pairs.of_given.of_columns(), strict=True)
+        self.given = [rows[of_code] for rows, of_code in given]
+        self.previous = [
+            torch.cat([rows[of_code], rows[-1:]]) for rows, of_code in zip(pairs.previous, self.groups, strict=True)
+        ]
+        within = zip(pairs.own.parts(pairs.within), self.groups, strict=True)
+        self.within = [
+            rows[of_code, (column + 1) * self.num_groups :].contiguous()
+            for column, (rows, of_code) in enumerate(within)
+        ]
+
+    def of_given(self, codes: Tensor) -> Tensor:
+        """sums_N(CG) of codes_NS of the given table."""
+        return _gather(self.given, codes) if self.calibrated else torch.zeros(len(codes), self.width)
+
+    def of_event_before(self, sums: Tensor, codes: Tensor) -> Tensor:
+        """sums_N(CG) with codes_NC of the event before; NO_CODE counts from the end, where the row for none is."""
+        if not self.calibrated:
+            return sums
+        last = [
+            table.index_select(0, column % len(table))
+            for table, column in zip(self.previous, codes.unbind(1), strict=True)
+        ]
+        return sums + torch.cat(last, dim=1)
+
+    def of_codes(self, column: int, sums: Tensor) -> Tensor:
+        """added_NK of a sub-column; its groups come first in `sums`."""
+        return sums[:, : self.num_groups].index_select(1, self.groups[column])
+
+    def after(self, column: int, drawn: Tensor, sums: Tensor) -> Tensor:
+        """Sums for the sub-columns that follow."""
+        return sums[:, self.num_groups :] + self.within[column].index_select(0, drawn)
 
 
 def inverse_cdf(logits: Tensor, draws: Tensor) -> Tensor:

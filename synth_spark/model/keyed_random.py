@@ -1,18 +1,25 @@
-"""Keyed random numbers: a counter-based generator, so that any draw can be made alone and again. [plain]
+"""Keyed random numbers, so that any draw can be made alone and again. [plain]
 
-Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011),
-checked in the tests against the authors' known-answer vectors.
+`uniforms` are independent: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+1, 2, 3" (SC 2011), checked in the tests against the authors' known-answer vectors. `stratified` are spread evenly over
+subjects: Sobol's sequence with a random linear scramble and shift (Matousek, "On the L2-discrepancy for anchored
+boxes", 1998), as scipy has it.
 """
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import qmc
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
+
+_BITS = 32  # of a subject's number
 
 Words = NDArray[np.uint64]
 
@@ -51,3 +58,22 @@ def uniforms(seed: int, subjects: NDArray[np.int64], steps: NDArray[np.int64], n
         for lane, words in enumerate(philox4x32(counter, key)[: num_columns - first]):
             out[:, first + lane] = (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
     return out
+
+
+def stratified(seed: int, first_subject: int, num_subjects: int, num_columns: int) -> NDArray[np.float32]:
+    """uniform_NC in [0, 1) of consecutive subjects, keyed by (seed, subject, column) and by nothing else.
+
+    Each number is uniform, but those of many subjects lie more evenly than independent ones: shares that subjects
+    bring about come out closer to their probabilities.
+
+    Args:
+        first_subject: number of the first row's subject; all below 2**32.
+        num_columns: C, at most 21,201.
+    """
+    points = qmc.Sobol(num_columns, scramble=True, bits=_BITS, rng=np.random.default_rng(seed))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The balance properties of Sobol'")  # any prefix serves us
+        if first_subject:
+            points.fast_forward(first_subject)
+        found = points.random(num_subjects)
+    return np.minimum(found.astype(np.float32), np.float32(1 - 2.0**-24))

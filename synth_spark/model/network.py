@@ -27,7 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from synth_spark.codecs.order import UNORDERED, Ranks
-from synth_spark.model.layers import CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
+from synth_spark.model.layers import Added, CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
+from synth_spark.model.pairs import PairSums
 from synth_spark.model.plans import NO_CODE, PlannedVariety
 from synth_spark.model.recall import Recall, TimeCodes
 
@@ -126,6 +127,7 @@ class EventNetwork(nn.Module):
         self.history = nn.LSTM(width, config.width, batch_first=True)
         self.heads = ColumnHeads(event_ranks, self.embedding.widths, config.hidden)
         self.recall = Recall(config.event_cardinalities, self.heads.hidden, config.time, config.varieties)
+        self.pairs = PairSums(config.event_cardinalities, config.static_cardinalities)
         given = self.heads.num_columns * self.heads.hidden
         self.from_past = nn.Linear(config.width + 2 * width + self.position.width, given, bias=False)
         self.from_first = nn.Linear(width, given, bias=False)
@@ -158,8 +160,12 @@ class EventNetwork(nn.Module):
         given = self.from_past(self._moving(states, previous, total / index.clamp(min=1)[:, None], position))
         given = given + self.from_static(self._without_columns(self.static_embedding(static_codes)))[:, None]
         given = given + self.from_first(self._thinned(first[:, None])) * (index >= FIRST_EVENT_FROM)[:, None]
+        added: Added = recalled.added
+        if self.pairs.calibrated:
+            before = torch.cat([past.codes[:, None], event_codes[:, :-1]], dim=1)
+            added = self._with_pairs(added, static_codes, event_codes, before)
         nats = self.heads.negative_log_likelihood(
-            event_codes.flatten(0, 1), embedded.flatten(0, 1), given.flatten(0, 1), recalled.added
+            event_codes.flatten(0, 1), embedded.flatten(0, 1), given.flatten(0, 1), added
         )
         left = (
             hidden,
@@ -173,6 +179,11 @@ class EventNetwork(nn.Module):
         )
         past = Past(past.num_steps + num_steps, *(part.detach() for part in left))
         return nats.view(event_codes.shape) * (remaining > 0)[..., None], past
+
+    def _with_pairs(self, added: Added, static_codes: Tensor, event_codes: Tensor, before: Tensor) -> Added:
+        sums = self.pairs.before(static_codes.repeat_interleave(event_codes.shape[1], 0), before.flatten(0, 1))
+        codes = event_codes.flatten(0, 1)
+        return lambda column, hidden: added(column, hidden) + self.pairs.added(column, codes, sums)
 
     def _moving(self, states: Tensor, previous: Tensor, mean: Tensor, position: Tensor) -> Tensor:
         """What changes from step to step of what the heads are given, joined."""
@@ -213,6 +224,7 @@ class SequenceModel(nn.Module):
         static_ranks, _ = config.ranks()
         self.static_embedding = CodeEmbedding(static_ranks)
         self.static_heads = ColumnHeads(static_ranks, self.static_embedding.widths, config.hidden)
+        self.static_pairs = PairSums(config.static_cardinalities)
         self.events = EventNetwork(config) if config.event_cardinalities else None
 
     @property
@@ -248,7 +260,9 @@ class SequenceModel(nn.Module):
 
     def static_nats(self, static_codes: Tensor) -> Tensor:
         """nats_BS of static_codes_BS."""
-        return self.static_heads.negative_log_likelihood(static_codes, self.static_embedding(static_codes))
+        pairs = self.static_pairs
+        added = (lambda column, hidden: pairs.added(column, static_codes, None)) if pairs.calibrated else None
+        return self.static_heads.negative_log_likelihood(static_codes, self.static_embedding(static_codes), added=added)
 
     def event_nats(
         self, static_codes: Tensor, event_codes: Tensor, num_events: Tensor, past: Past | None = None

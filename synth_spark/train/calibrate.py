@@ -1,4 +1,4 @@
-"""On-policy calibration: output biases moved until what is sampled has the training's marginals. [torch]
+"""On-policy calibration: what is sampled gets the training's marginals and pairs. [torch]
 
 Maximum likelihood is fitted on real prefixes; sampling runs on its own. Small errors add up over a history and
 show in the marginals, which the protected codebook's codes make harmless to compare.
@@ -6,22 +6,19 @@ show in the marginals, which the protected codebook's codes make harmless to com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from synth_spark.codecs.order import UNORDERED
 from synth_spark.model.chunks import chunk_subjects_for
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
+from synth_spark.model.pairs import MAX_GROUPS, group_codes
 from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.marginals import Marginals
+from synth_spark.train.pair_counts import PSEUDO_COUNT, PairTables, pair_step
 
 STEP = 0.7  # share of the log ratio that a round corrects
-MAX_GROUPS = 20  # of neighbouring codes, per sub-column
-PSEUDO_COUNT = 20.0  # subjects; keeps rare codes from being moved by noise
 TIMES_TRAINED = 3  # subjects per round for each one trained on: beyond, the noise is that of the training set itself
 MAX_SUBJECTS = 100_000
 MAX_EVENTS = 1_500_000  # per round; fewer subjects are sampled when histories are long, but not fewer than MIN_SUBJECTS
@@ -29,11 +26,12 @@ MIN_SUBJECTS = 5_000  # or all that were trained on
 EARLY_SHARE = 4  # all rounds but the last one sample one part in so many: what they leave, the last one corrects
 
 
-def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed: int) -> list[float]:
-    """Adjust the output biases in place; the largest total variation distance over sub-columns before each round.
+def calibrate(model: SequenceModel, targets: list[Tensor], pairs: PairTables, *, rounds: int, seed: int) -> list[float]:
+    """Adjust output biases and pairs in place; the largest total variation distance over sub-columns before each round.
 
     Args:
         targets: the training's marginals in subjects, static sub-columns then event ones (Marginals.tensors).
+        pairs: the training's pairs, of the groups that set_groups has set.
     """
     num_static = len(model.config.static_cardinalities)
     num_subjects = float(targets[0].sum())
@@ -41,33 +39,33 @@ def calibrate(model: SequenceModel, targets: list[Tensor], *, rounds: int, seed:
     most = min(MAX_SUBJECTS, TIMES_TRAINED * num_subjects, MAX_EVENTS / max(mean_events, 1.0))
     fewest = min(MIN_SUBJECTS, num_subjects)
     chunk_subjects = chunk_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
-    ranks = [of_codes for table in model.config.ranks() for of_codes in table]
-    groups = [neighbours(*column) for column in zip(targets, ranks, strict=True)]
+    groups = [of_codes for owner in pairs.owners for of_codes in owner.of_columns()]
     distances = []
     for round_number in range(rounds):
         planned = int(max(fewest, most if round_number == rounds - 1 else most / EARLY_SHARE))
-        sampled = _sampled_marginals(model, planned, chunk_subjects, derive(seed, "calibrate", round_number))
-        scaled = [counts * (num_subjects / planned) for counts in sampled]
+        sampled, found = _sampled(model, planned, chunk_subjects, derive(seed, "calibrate", round_number))
+        for counts in (*sampled, *found.tensors()):
+            counts *= num_subjects / planned
         distances.append(
-            max(float((a - b).abs().sum()) / 2 / max(num_subjects, 1) for a, b in zip(targets, scaled, strict=True))
+            max(float((a - b).abs().sum()) / 2 / max(num_subjects, 1) for a, b in zip(targets, sampled, strict=True))
         )
-        steps = [correction(*column) for column in zip(targets, scaled, groups, strict=True)]
-        for output, step in zip(model.output_layers, steps, strict=True):
-            output.bias.data += step.to(output.bias.dtype)
+        for output, *column in zip(model.output_layers, targets, sampled, groups, strict=True):
+            output.bias.data += correction(*column).to(output.bias.dtype)
+        move_pairs(model, pairs, found, of=num_subjects, sampled=planned)
     return distances
 
 
-def neighbours(target: Tensor, ranks: Sequence[int]) -> Tensor:
-    """group_K: codes next to one another that together hold about one part in MAX_GROUPS of the subjects.
-
-    Codes without an order are one group.
-    """
-    place = torch.tensor(ranks)
-    ascending = place.argsort(stable=True)
-    before = target[ascending].cumsum(0) - target[ascending] / 2
-    groups = torch.zeros(len(ranks), dtype=torch.int64)
-    groups[ascending] = (before / target.sum().clamp(min=1) * MAX_GROUPS).long().clamp(max=MAX_GROUPS - 1) + 1
-    return torch.where(place == UNORDERED, 0, groups)
+def set_groups(model: SequenceModel, targets: list[Tensor]) -> None:
+    """Group the codes of every sub-column by how many training subjects have them."""
+    num_static = len(model.config.static_cardinalities)
+    static_ranks, event_ranks = model.config.ranks()
+    static = list(zip(targets[:num_static], static_ranks, strict=True))
+    owners = [(model.static_pairs.own, static)]
+    if model.events is not None:
+        event = list(zip(targets[num_static:], event_ranks, strict=True))
+        owners += [(model.events.pairs.of_given, static), (model.events.pairs.own, event)]
+    for owner, columns in owners:
+        owner.set([group_codes(*column, owner.num_groups) for column in columns])
 
 
 def correction(target: Tensor, counts: Tensor, groups: Tensor) -> Tensor:
@@ -84,16 +82,40 @@ def correction(target: Tensor, counts: Tensor, groups: Tensor) -> Tensor:
     return STEP * (of_groups + torch.log((target + PSEUDO_COUNT) / (moved + PSEUDO_COUNT)))
 
 
+def move_pairs(model: SequenceModel, wanted: PairTables, found: PairTables, *, of: float, sampled: float) -> None:
+    """Change what pairs add, so that the next sample has more of those pairs that are wanted.
+
+    What goes wrong between two sub-columns mostly shows in others as well: a sub-column makes one step in all, shared
+    among those it is paired with by what each has to gain.
+
+    Args:
+        of, sampled: subjects that are wanted and found; `found` is scaled to as many as wanted.
+    """
+    columns = zip(PairTables.added_by(model).blocks(), wanted.blocks(), found.blocks(), strict=True)
+    for added, wanted_blocks, found_blocks in columns:
+        steps = [pair_step(*pair, of, sampled) for pair in zip(wanted_blocks, found_blocks, strict=True)]
+        whole = sum(gain for _, gain in steps)
+        for block, (step, gain) in zip(added, steps, strict=True):
+            if gain > 0:
+                block += (STEP * gain / whole * step).to(block.dtype)
+    model.static_pairs.calibrated.fill_(True)
+    if model.events is not None:
+        model.events.pairs.calibrated.fill_(True)
+
+
 def _mean_events(model: SequenceModel, length_counts: Tensor) -> float:
     middles = torch.tensor(model.config.length_lows) + torch.tensor(model.config.length_highs)
     return float((length_counts * middles / 2).sum() / length_counts.sum().clamp(min=1))
 
 
-def _sampled_marginals(model: SequenceModel, num_subjects: int, chunk_subjects: int, seed: int) -> list[Tensor]:
+def _sampled(
+    model: SequenceModel, num_subjects: int, chunk_subjects: int, seed: int
+) -> tuple[list[Tensor], PairTables]:
     generator = Generator(model)
-    marginals = Marginals(model.config, by_subject=True)
+    marginals, pairs = Marginals(model.config, by_subject=True), PairTables(model)
     chunks = range(0, num_subjects, chunk_subjects)
     for first in track(chunks, description="calibrate", unit="chunks"):
         chunk = generator.sample_chunk(first, min(chunk_subjects, num_subjects - first), seed)
-        marginals.add(chunk.static_codes, chunk.num_events, chunk.event_codes)
-    return marginals.tensors()
+        for counted in (marginals.add, pairs.count):
+            counted(chunk.static_codes, chunk.num_events, chunk.event_codes)
+    return marginals.tensors(), pairs

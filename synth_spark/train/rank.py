@@ -29,10 +29,11 @@ from synth_spark.model.checkpoint import model_config_of, save_checkpoint
 from synth_spark.model.network import SequenceModel
 from synth_spark.seeds import derive
 from synth_spark.train.batches import PetastormReader, SequenceReader, files_of_rank
-from synth_spark.train.calibrate import calibrate
+from synth_spark.train.calibrate import calibrate, set_groups
 from synth_spark.train.learned import learned_bits
 from synth_spark.train.loop import Trained, Trainer
 from synth_spark.train.marginals import Marginals
+from synth_spark.train.pair_counts import PairTables
 from synth_spark.train.ranks import RankInfo, process_group, rank_from_environment, summed_tensors
 
 
@@ -112,9 +113,11 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         model.load_state_dict(trained.best)
         learned = _learned(trainer, rows)
         figures = _figures(trained, trainer, ranks, job)
+        set_groups(model, targets)
+        pairs = _pairs(model, readers[TRAINING])
         if ranks.is_first:
             calibrating = time.perf_counter()
-            distances = calibrate(model, targets, rounds=settings.calibration_rounds, seed=job.seed)
+            distances = calibrate(model, targets, pairs, rounds=settings.calibration_rounds, seed=job.seed)
             figures["calibrate.seconds"] = time.perf_counter() - calibrating
             figures |= {f"calibrate.distance.{index}": value for index, value in enumerate(distances)}
             figures["fit.seconds"] = time.perf_counter() - started
@@ -145,6 +148,16 @@ def _counts(model: SequenceModel, reader: SequenceReader) -> tuple[list[torch.Te
             marginals.add(window.static_codes, window.num_events, window.event_codes)
     by_subject, by_row = (summed_tensors(marginals.tensors()) for marginals in both)
     return by_subject, by_row
+
+
+def _pairs(model: SequenceModel, reader: SequenceReader) -> PairTables:
+    """Pairs of groups over all ranks."""
+    tables = PairTables(model)
+    for window in reader.windows(seed=0, shuffle=False):
+        tables.count(window.static_codes, window.num_events, window.event_codes)
+    for mine, whole in zip(tables.tensors(), summed_tensors(tables.tensors()), strict=True):
+        mine.copy_(whole)
+    return tables
 
 
 def _learned(trainer: Trainer, training: list[torch.Tensor]) -> list[dict[str, float]]:

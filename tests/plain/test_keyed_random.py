@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth_spark.model.keyed_random import philox4x32, uniforms
+from synth_spark.model.keyed_random import philox4x32, stratified, uniforms
 
 ONES = 0xFFFFFFFF
 KNOWN_ANSWERS = [  # counter, key, result: kat_vectors of Random123, philox4x32 with 10 rounds
@@ -54,3 +54,31 @@ def test_uniform_in_the_unit_interval():
         chi_square = ((counts - expected) ** 2 / expected).sum()
         assert chi_square < 63 + 6 * np.sqrt(2 * 63)
     assert np.abs(np.corrcoef(draws.T) - np.eye(4)).max() < 0.01
+
+
+def test_even_draws_depend_on_their_subject_alone():
+    whole = stratified(99, 0, 1000, 6)
+    for first in (0, 1, 37, 512):
+        np.testing.assert_array_equal(stratified(99, first, 200, 6), whole[first : first + 200])
+    far = stratified(99, 2**32 - 10, 10, 6)
+    assert far.max() < 1.0
+    assert not np.any(stratified(100, 0, 1000, 6) == whole)
+    with pytest.raises(ValueError, match="At most"):
+        stratified(99, 2**32 - 10, 11, 6)
+
+
+def test_even_draws_fill_the_unit_interval_more_evenly_than_independent_ones():
+    draws = stratified(7, 3 * 4096, 4096, 60)
+    assert draws.min() >= 0.0
+    assert draws.max() < 1.0
+    for column in draws.T:
+        counts = np.histogram(column, bins=64, range=(0, 1))[0]
+        assert np.abs(counts - 64).max() <= 2, "independent draws would scatter by 8"
+    assert np.abs(np.corrcoef(draws.T) - np.eye(60)).max() < 0.1
+
+
+def test_every_seed_draws_each_number_uniformly():
+    first = np.stack([stratified(seed, 5, 1, 3)[0] for seed in range(2000)])
+    for column in first.T:
+        counts = np.histogram(column, bins=10, range=(0, 1))[0]
+        assert ((counts - 200) ** 2 / 200).sum() < 9 + 6 * np.sqrt(18)

@@ -62,4 +62,10 @@ def with_random_weights(config: ModelConfig) -> SequenceModel:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
+    for pairs in (model.static_pairs, *([model.events.pairs] if model.events else [])):
+        pairs.calibrated.fill_(True)
+        for table in (pairs.within, pairs.given, pairs.previous):
+            table.copy_(0.5 * torch.randn_like(table))
+        for groups in (pairs.own, pairs.of_given):
+            groups.groups.copy_(torch.randint(0, groups.num_groups, groups.groups.shape))
     return model.eval()
