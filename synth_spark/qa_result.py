@@ -14,7 +14,7 @@ from typing import Any
 
 from synth_spark.errors import ContractError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,11 @@ class QaResult:
     """All evidence about one synthetic data set.
 
     figures: flat, by stable name, see metrics().
-    items: univariate, bivariate and successor histograms, and the least accurate triples.
+    items: univariate, bivariate, successor and behaviour histograms, and the least accurate triples.
     shown: histograms on protected axes.
     gate: the criteria as judged.
     lineage: run id, fingerprint, digests, seeds, versions.
+    telling: traits of histories by which a classifier tells subjects apart, with the area lost when shuffled.
     protection: field -> protective actions with their counts, from the codebook.
     """
 
@@ -74,6 +75,7 @@ class QaResult:
     lineage: dict[str, str]
     protection: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    telling: tuple[tuple[str, float], ...] = ()
     format: int = FORMAT
 
     @property
@@ -86,7 +88,9 @@ class QaResult:
 
         accuracy.<family>, accuracy.<family>.ceiling with family overall, univariate, bivariate, trivariate, coherence;
         the same for accuracy_training, accuracy_holdout and train_vs_holdout; accuracy_independent.<family>;
-        accuracy_gap (training minus holdout); auc_event, auc_event.control; dcr_share, dcr_share.standard_error
+        behaviour.<family> and its ceiling with family overall and those of qa/behaviour.py; persistence.lag<k> and
+        .control; accuracy_gap (training minus holdout); auc_event and auc_subject, with .control and .rows;
+        usefulness.* (see qa/usefulness.py); dcr_share, dcr_share.standard_error
         and .control; identical_share.training, .holdout, .control; order_violations, orphans, duplicate_keys,
         rows.*; gate.passed (0 or 1). Flat data have no coherence and nothing about events; rows without a key no
         duplicate_keys.
@@ -132,5 +136,6 @@ class QaResult:
             ),
             "gate": tuple(Criterion(**item) for item in document["gate"]),
             "notes": tuple(document["notes"]),
+            "telling": tuple((label, lost) for label, lost in document["telling"]),
         }
         return cls(**{**document, **lists})

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from synth_spark.codebook import Codebook
 from synth_spark.histories import Histories
-from synth_spark.qa.discriminator import encode_rows, mean_auc
+from synth_spark.qa.behaviour import Behaviour, measure_behaviour, plan_traits, traits_of_sets
+from synth_spark.qa.discriminator import encode_rows, mean_auc, telling_columns
 from synth_spark.qa.distances import DcrShare, dcr_control, dcr_share
 from synth_spark.qa.integrity import history_digests, identical_share
-from synth_spark.qa.layout import Layout
+from synth_spark.qa.layout import Layout, MetricColumn
+from synth_spark.qa.outcomes import subject_frames, tasks_of
 from synth_spark.qa.pairs import layout_of, pairs_of_sets
-from synth_spark.qa.quality import COMPARISONS, INDEPENDENT, Quality, measure_quality
+from synth_spark.qa.quality import COMPARISONS, INDEPENDENT, Quality, ScoredItem, measure_quality
 from synth_spark.qa.samples import sample_event_rows, sample_subjects
 from synth_spark.qa.shown import shown_histograms
 from synth_spark.qa.subject_points import fit_space
+from synth_spark.qa.usefulness import usefulness_figures
 from synth_spark.qa_result import ItemScore, Shown
 from synth_spark.seeds import derive
 
 FAMILIES = ("overall", "univariate", "bivariate", "trivariate", "coherence")
 WORST_TRIPLES = 20
+LEAST_ROWS = 20  # of each set, for a classifier
 DIGITS = 6  # of every figure: more would only carry sampling noise out
 
 
@@ -30,6 +36,7 @@ class Evidence:
     figures: dict[str, float]
     items: tuple[ItemScore, ...]
     shown: tuple[Shown, ...]
+    telling: tuple[tuple[str, float], ...]  # traits by which subjects are told apart, see telling_columns
 
 
 def compare(
@@ -57,9 +64,48 @@ def compare(
         shown = shown_histograms(pairs, layout, codebook, _ranked_pairs(quality, layout)) if codebook else ()
     finally:
         pairs.unpersist()
+    clock = next((column for column in layout.events if column.name == order_by), None)
     figures = accuracy_figures(quality) | discriminator_figures(sets, layout, seed=seed)
     figures |= smoke_figures(sets, layout, order_by=order_by, seed=seed)
-    return Evidence({name: round(value, DIGITS) for name, value in figures.items()}, _items(quality), shown)
+    figures |= usefulness_figures(tasks_of(sets, layout, clock=clock, seed=_spark_seed(seed, "tasks")), seed=seed)
+    behaviour = Behaviour((), {})
+    telling: tuple[tuple[str, float], ...] = ()
+    if layout.sequential:
+        order_type = codebook.time["type"] if codebook and codebook.time else None
+        behaviour, telling = _whole_histories(sets, layout, clock=clock, order_type=order_type, seed=seed)
+        figures |= behaviour.figures
+    return Evidence(
+        {name: round(value, DIGITS) for name, value in figures.items()},
+        _items((*quality.items, *behaviour.items)),
+        (*shown, *behaviour.shown),
+        telling,
+    )
+
+
+def _whole_histories(
+    sets: tuple[Histories, Histories, Histories],
+    layout: Layout,
+    *,
+    clock: MetricColumn | None,
+    order_type: str | None,
+    seed: int,
+) -> tuple[Behaviour, tuple[tuple[str, float], ...]]:
+    """Behaviour, with auc_subject among its figures, and the traits by which subjects are told apart."""
+    plan = plan_traits(layout, clock)
+    rows = traits_of_sets(sets, layout, plan, clock=clock, seed=_spark_seed(seed, "behaviour")).persist()
+    try:
+        behaviour = measure_behaviour(rows, plan, layout, order_type=order_type)
+        frames = subject_frames(rows, layout, plan, seed=_spark_seed(seed, "auc_subject"))
+    finally:
+        rows.unpersist()
+    if len(frames[0]) < LEAST_ROWS:
+        return behaviour, ()
+    columns = [*(trait.column for trait in plan.traits), *layout.contexts]
+    categories = [column.id for column in columns if column.kind == "category"]
+    labels = {column.id: column.label for column in columns}
+    figures = _areas("auc_subject", encode_rows(*frames, categories=categories), seed=seed)
+    picked = telling_columns(frames[0], frames[2], categories=categories, seed=derive(seed, "qa", "telling"))
+    return replace(behaviour, figures=behaviour.figures | figures), tuple((labels[name], lost) for name, lost in picked)
 
 
 def _spark_seed(seed: int, purpose: str) -> int:
@@ -93,17 +139,22 @@ def discriminator_figures(
     sets: tuple[Histories, Histories, Histories], layout: Layout, *, seed: int
 ) -> dict[str, float]:
     """auc_event (training against synthetic) and its control (training against holdout)."""
-    training, holdout, synthetic = sample_event_rows(sets, layout, seed=_spark_seed(seed, "events"))
-    if len(training) < 20:
+    frames = sample_event_rows(sets, layout, seed=_spark_seed(seed, "events"))
+    if len(frames[0]) < LEAST_ROWS:
         return {}
     columns = layout.events or layout.subjects
     categories = [column.id for column in columns if column.kind == "category"]
-    points = encode_rows(training, holdout, synthetic, categories=categories)
+    return _areas("auc_event", encode_rows(*frames, categories=categories), seed=seed)
+
+
+def _areas(name: str, points: tuple[np.ndarray, np.ndarray, np.ndarray], *, seed: int) -> dict[str, float]:
+    """Training against synthetic, and against holdout as control."""
+    training, holdout, synthetic = points
     fold_seed = derive(seed, "qa", "folds")
     return {
-        "auc_event": mean_auc(points[0], points[2], seed=fold_seed),
-        "auc_event.control": mean_auc(points[0], points[1], seed=fold_seed),
-        "auc_event.rows": float(len(training)),
+        name: mean_auc(training, synthetic, seed=fold_seed),
+        f"{name}.control": mean_auc(training, holdout, seed=fold_seed),
+        f"{name}.rows": float(len(training)),
     }
 
 
@@ -144,7 +195,7 @@ def _ranked_pairs(quality: Quality, layout: Layout) -> list[tuple[str, str]]:
     return [(ids[item.columns[0]], ids[item.columns[1]]) for item in pairs]
 
 
-def _items(quality: Quality) -> tuple[ItemScore, ...]:
+def _items(scored: tuple[ScoredItem, ...]) -> tuple[ItemScore, ...]:
     items = [
         ItemScore(
             item.family,
@@ -152,7 +203,7 @@ def _items(quality: Quality) -> tuple[ItemScore, ...]:
             round(item.scores["accuracy"].accuracy, DIGITS),
             round(item.scores["accuracy"].ceiling, DIGITS),
         )
-        for item in quality.items
+        for item in scored
     ]
     triples = sorted((item for item in items if item.family == "trivariate"), key=lambda item: item.accuracy)
     return (*(item for item in items if item.family != "trivariate"), *triples[:WORST_TRIPLES])

@@ -1,4 +1,4 @@
-"""How well a classifier tells two samples of event rows apart. [plain]"""
+"""How well a classifier tells two samples of rows apart, and by what. [plain]"""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import QuantileTransformer, normalize
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 FOLDS, QUANTILES = 10, 100
+MOST_TELLING = 8  # columns that are named
 
 
 def encode_rows(
@@ -74,11 +76,45 @@ def mean_auc(first: np.ndarray, second: np.ndarray, *, seed: int) -> float:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
     areas = []
     for fit, judge in folds.split(points, labels):
-        model = HistGradientBoostingClassifier(
-            max_iter=50, max_depth=10, min_samples_leaf=5, max_features=0.5, random_state=seed % 2**32
-        )
+        model = _classifier(seed)
         with threadpool_limits(1):  # beside a busy process more threads wait for each other, forty times as long
             model.fit(points[fit], labels[fit])
             chances = model.predict_proba(points[judge])[:, 1]
         areas.append(round(float(roc_auc_score(labels[judge], chances)), 4))
     return float(np.mean(areas))
+
+
+def telling_columns(
+    real: pd.DataFrame, synthetic: pd.DataFrame, *, categories: Sequence[str], seed: int
+) -> list[tuple[str, float]]:
+    """The columns that give most away, the first one most: name, and the area that is lost when it is shuffled.
+
+    Judged on a third of the rows; columns that lose less than a thousandth are left out.
+    """
+    names = list(real.columns)
+    points = np.column_stack([_plain(real[name], synthetic[name], name in categories) for name in names])
+    labels = np.repeat([0, 1], [len(real), len(synthetic)])
+    fit, judge, fit_labels, judge_labels = train_test_split(
+        points, labels, test_size=1 / 3, stratify=labels, random_state=seed % 2**32
+    )
+    model = _classifier(seed)
+    with threadpool_limits(1):
+        model.fit(fit, fit_labels)
+        found = permutation_importance(
+            model, judge, judge_labels, scoring="roc_auc", n_repeats=1, random_state=seed % 2**32
+        )
+    lost = sorted(zip(names, found.importances_mean.round(4), strict=True), key=lambda item: (-item[1], item[0]))
+    return [(name, float(area)) for name, area in lost[:MOST_TELLING] if area >= 0.001]
+
+
+def _plain(real: pd.Series, synthetic: pd.Series, is_category: bool) -> np.ndarray:
+    if is_category:
+        first, _, second = _ranked(real, real.head(0), synthetic)
+        return np.concatenate([first, second])
+    return np.concatenate([real.to_numpy(dtype=np.float64), synthetic.to_numpy(dtype=np.float64)])
+
+
+def _classifier(seed: int) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
+        max_iter=50, max_depth=10, min_samples_leaf=5, max_features=0.5, random_state=seed % 2**32
+    )

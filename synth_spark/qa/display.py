@@ -23,6 +23,8 @@ MAX_BINS = 14
 GAP = "__gap"
 _DAY = 86_400_000_000
 _SHORT = 6  # lengths up to here are shown one by one
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_LASTING = ("span", "recency", "age")  # traits that are told in days
 _MISSING, _OTHER, _NO_NEXT = "missing", "other", "no next event"
 
 
@@ -202,6 +204,20 @@ def gap_axis(order_type: str) -> LineAxis:
         ranges[0] = "same day"
         ranges[1] = "next day"
     return LineAxis(tuple(edges), ("below 0", *ranges, f"from {names[-1]}", _NO_NEXT))
+
+
+def trait_axes(order_type: str) -> dict[str, LineAxis]:
+    """Fixed grids for traits of histories (behaviour.py), by id; `order_type` is that of the clock."""
+    lasting = gap_axis(order_type)
+    if order_type == "date":  # the first two ranges are named for gaps
+        lasting = LineAxis(lasting.edges, ("below 0", "0 \u2013 1 d", "1 \u2013 2 d", *lasting.labels[3:]))
+    axes = {name: LineAxis(tuple(edge / _DAY for edge in lasting.edges), lasting.labels) for name in _LASTING}
+    if order_type not in ("date", "timestamp", "timestamp_ntz"):
+        return dict.fromkeys(_LASTING, lasting)
+    axes["weekday"] = LineAxis(tuple(map(float, range(7))), ("", *_WEEKDAYS, _MISSING))
+    if order_type != "date":
+        axes["hour"] = LineAxis(tuple(map(float, range(24))), ("", *map(str, range(24)), _MISSING))
+    return axes
 
 
 def _line(edges: Sequence[float], kind: str) -> LineAxis:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["number", "instant", "category"]
-Part = Literal["tgt", "nxt", "ctx"]
+Part = Literal["tgt", "nxt", "ctx", "trait"]  # trait: of a whole history, see behaviour.py
 LENGTH_ID, LENGTH_NAME = "length", "Sequence Length"
 MAX_COLUMNS = 300  # of events and of subjects each, in order of their names
 KEY_TEXT = "__key_text"  # the subject's key as text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from synth_spark.columns import EVENT_INDEX
@@ -41,18 +41,19 @@ def _length_cap(training: Histories, layout: Layout) -> float:
 
 def _picked_rows(histories: Histories, layout: Layout, *, cap: float, seed: int, max_rows: int) -> pd.DataFrame:
     if not layout.events:
-        return _first_by_hash(subject_rows(histories, layout), [F.col(KEY_TEXT)], seed, max_rows).drop(
+        return first_by_hash(subject_rows(histories, layout), [F.col(KEY_TEXT)], seed, max_rows).drop(
             columns=[KEY_TEXT]
         )
     rows = event_rows(histories, layout)
     inside = Window.partitionBy(KEY_TEXT).orderBy(uniform(seed, "cap", F.col(KEY_TEXT), F.col(EVENT_INDEX)))
     rows = rows.withColumn("__rank", F.row_number().over(inside)).where(F.col("__rank") <= cap).drop("__rank")
-    found = _first_by_hash(rows, [F.col(KEY_TEXT), F.col(EVENT_INDEX)], seed, max_rows)
+    found = first_by_hash(rows, [F.col(KEY_TEXT), F.col(EVENT_INDEX)], seed, max_rows)
     kept = [column.id for column in layout.events] + ([LENGTH_ID] if layout.sequential else [])
     return found[kept]
 
 
-def _first_by_hash(rows: DataFrame, identity: list, seed: int, limit: int) -> pd.DataFrame:  # type: ignore[type-arg]
+def first_by_hash(rows: DataFrame, identity: list[Column], seed: int, limit: int) -> pd.DataFrame:
+    """At most `limit` rows, those with the smallest hashes of seed and identity, in their order."""
     ordered = rows.withColumn(_ORDER, uniform(seed, "sample", *identity)).orderBy(_ORDER, *identity).limit(limit)
     return ordered.toPandas().sort_values(_ORDER, kind="stable").drop(columns=[_ORDER]).reset_index(drop=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,25 @@ FAMILY_NAMES = {
     "bivariate": "Pairs of columns",
     "trivariate": "Triples of columns",
     "coherence": "Coherence over time",
+}
+BEHAVIOUR_NAMES = {
+    "overall": "Overall",
+    "rhythm": "Weekday and hour",
+    "gaps": "Gaps between events",
+    "lifetime": "Length, span, recency",
+    "boundaries": "First and last events",
+    "totals": "Totals per subject",
+    "lags": "Values 2, 4, 8 events later",
+    "ngrams": "Three events in a row",
+    "cohorts": "Activity by start and age",
+    "dependence": "Histories by attribute",
+}
+MODEL_NAMES = {
+    "logistic_regression": "Logistic regression",
+    "naive_bayes": "Naive Bayes",
+    "nearest_neighbours": "Nearest neighbours",
+    "random_forest": "Random forest",
+    "gradient_boosting": "Gradient boosting",
 }
 
 
@@ -44,36 +63,86 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def accuracy_chart(result: QaResult) -> Chart:
     """The families: accuracy, its ceiling, and what independent columns would reach."""
+    note = (
+        "100 % means equal distributions. The ceiling is what another sample of the same real population would reach."
+    )
     families = [family for family in FAMILY_NAMES if f"accuracy.{family}" in result.figures]
-    names = [FAMILY_NAMES[family] for family in families]
-    accuracy = [result.figures[f"accuracy.{family}"] for family in families]
-    ceiling = [result.figures[f"accuracy.{family}.ceiling"] for family in families]
     plain = [result.figures.get(f"accuracy_independent.{family}") for family in families]
+    return _families_chart(result, "accuracy", "Accuracy beside its ceiling", note, FAMILY_NAMES, plain)
+
+
+def behaviour_chart(result: QaResult) -> Chart | None:
+    """The families of behaviour.py; None without histories."""
+    if "behaviour.overall" not in result.figures:
+        return None
+    note = "Whole histories by subject, measured like columns: equal shares in equal classes are 100 %."
+    return _families_chart(result, "behaviour", "Behaviour beside its ceiling", note, BEHAVIOUR_NAMES, None)
+
+
+def usefulness_chart(result: QaResult) -> Chart | None:
+    """AUC on real holdout subjects by model, trained on real and on synthetic subjects; None if nothing was asked."""
+    found = [name for name in MODEL_NAMES if f"usefulness.{name}.real" in result.figures]
+    if not found:
+        return None
+    names = [MODEL_NAMES[name] for name in found]
+    real, synthetic = (
+        [result.figures[f"usefulness.{name}.{kind}"] for name in found] for kind in ("real", "synthetic")
+    )
+    figure = {
+        "data": [
+            _dots(names, real, "trained on real subjects", REAL, "diamond", 15),
+            _dots(names, synthetic, "trained on synthetic subjects", SYNTHETIC, "circle", 15),
+        ],
+        "layout": layout(
+            70 + 52 * len(names),
+            xaxis=axis(tickformat=".2f", range=[min([0.5, *real, *synthetic]) - 0.02, 1.0]),
+            yaxis=axis(autorange="reversed", gridcolor="rgba(0,0,0,0)"),
+        ),
+    }
+    rows = [(n, f"{r:.4f}", f"{s:.4f}", f"{s - r:+.4f}") for n, r, s in zip(names, real, synthetic, strict=True)]
+    return Chart(
+        "usefulness",
+        "Models on real subjects that none of them saw",
+        "Area under the ROC curve: .5 is guessing. Both kinds learn from as many subjects.",
+        figure,
+        Table(("Model", "Trained on real", "Trained on synthetic", "Difference"), tuple(rows)),
+    )
+
+
+def _families_chart(
+    result: QaResult,
+    prefix: str,
+    title: str,
+    note: str,
+    family_names: Mapping[str, str],
+    plain: list[float | None] | None,
+) -> Chart:
+    families = [family for family in family_names if f"{prefix}.{family}" in result.figures]
+    names = [family_names[family] for family in families]
+    accuracy = [result.figures[f"{prefix}.{family}"] for family in families]
+    ceiling = [result.figures[f"{prefix}.{family}.ceiling"] for family in families]
     traces = [
-        _dots(names, plain, "columns without any relation", QUIET, "circle-open", 10),
         _dots(names, accuracy, "these synthetic data", SYNTHETIC, "circle", 15),
         _dots(names, ceiling, "ceiling: a second real sample", INK, "line-ns-open", 22),
     ]
+    rows: list[tuple[str, ...]] = [
+        (n, percent(a, 2), percent(c, 2), f"{a - c:+.2%}") for n, a, c in zip(names, accuracy, ceiling, strict=True)
+    ]
+    header = ["Family", "Accuracy", "Ceiling", "Difference"]
+    if plain is not None:
+        traces.insert(0, _dots(names, plain, "columns without any relation", QUIET, "circle-open", 10))
+        rows = [(*row, percent(p, 2)) for row, p in zip(rows, plain, strict=True)]
+        header.append("Columns without any relation")
+    least = min([0.85, *(value for value in [*accuracy, *(plain or [])] if value)])
     figure = {
         "data": traces,
         "layout": layout(
             70 + 52 * len(families),
-            xaxis=axis(tickformat=".0%", range=[min([0.85, *(p for p in [*plain, *accuracy] if p)]) - 0.02, 1.015]),
+            xaxis=axis(tickformat=".0%", range=[least - 0.02, 1.015]),
             yaxis=axis(autorange="reversed", gridcolor="rgba(0,0,0,0)"),
         ),
     }
-    rows = [
-        (name, percent(a, 2), percent(c, 2), f"{a - c:+.2%}", percent(p, 2))
-        for name, a, c, p in zip(names, accuracy, ceiling, plain, strict=True)
-    ]
-    header = ("Family", "Accuracy", "Ceiling", "Difference", "Columns without any relation")
-    return Chart(
-        "accuracy",
-        "Accuracy beside its ceiling",
-        "100 % means equal distributions. The ceiling is what another sample of the same real population would reach.",
-        figure,
-        Table(header, tuple(rows)),
-    )
+    return Chart(prefix, title, note, figure, Table(tuple(header), tuple(rows)))
 
 
 def _dots(

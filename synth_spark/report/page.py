@@ -16,15 +16,25 @@ from synth_spark.report.charts import (
     Chart,
     Table,
     accuracy_chart,
+    behaviour_chart,
     column_chart,
     dcr_chart,
     percent,
     training_chart,
+    usefulness_chart,
 )
 from synth_spark.report.pairs import pair_chart, pair_details, readable
 from synth_spark.report.style import DENSITY, DIFFERENCE
 
-_TIME_COLUMNS = ("tgt::Sequence Length", "gap")
+_TIME_TITLES = {
+    "gap": "Time to the next event",
+    "tgt::Sequence Length": "Events per subject",
+    "trait::weekday": "Weekday of an event",
+    "trait::hour": "Hour of an event",
+    "trait::age": "Age of the history at an event",
+    "trait::span": "From the first to the last event",
+    "trait::recency": "From the last event to the end of the data",
+}
 _COMPARISONS = {
     "accuracy": "training and holdout together (the figure that counts)",
     "accuracy_training": "training alone",
@@ -70,6 +80,9 @@ def render_page(
         columns=[chart for chart in charts.values() if chart.id.startswith("column-") and not _is_time(chart, result)],
         times=[chart for chart in charts.values() if chart.id.startswith("column-") and _is_time(chart, result)],
         comparisons=_comparisons(result),
+        persistence=_persistence(result),
+        telling=_telling(result),
+        usefulness=_usefulness(result),
         identical=_identical(result),
         protection=_protection(result),
         learned=_learned(explanation),
@@ -87,7 +100,8 @@ def _template(name: str) -> str:
 
 
 def _charts(result: QaResult, history: Sequence[dict[str, Any]]) -> dict[str, Chart]:
-    found: list[Chart | None] = [accuracy_chart(result), dcr_chart(result), training_chart(history), pair_chart(result)]
+    found: list[Chart | None] = [accuracy_chart(result), behaviour_chart(result), dcr_chart(result)]
+    found += [usefulness_chart(result), training_chart(history), pair_chart(result)]
     found += [
         column_chart(number, shown, _title(shown), _column_note(result, shown))
         for number, shown in enumerate(result.shown)
@@ -97,13 +111,12 @@ def _charts(result: QaResult, history: Sequence[dict[str, Any]]) -> dict[str, Ch
 
 
 def _title(shown: Shown) -> str:
-    names = {"gap": "Time to the next event", "tgt::Sequence Length": "Events per subject"}
-    return names.get(shown.columns[0]) or readable(shown.columns[0])
+    return _TIME_TITLES.get(shown.columns[0]) or readable(shown.columns[0])
 
 
 def _is_time(chart: Chart, result: QaResult) -> bool:
     shown = result.shown[int(chart.id.split("-")[1])]
-    return shown.columns[0] in _TIME_COLUMNS
+    return shown.columns[0] in _TIME_TITLES
 
 
 def _column_note(result: QaResult, shown: Shown) -> str:
@@ -154,6 +167,21 @@ def _comparisons(result: QaResult) -> Table:
     return Table(("Compared with", "Overall accuracy", "Ceiling"), tuple(rows))
 
 
+def _persistence(result: QaResult) -> Table | None:
+    lags = [name for name in result.figures if name.startswith("persistence.lag") and not name.endswith(".control")]
+    if not lags:
+        return None
+    rows = [
+        (
+            f"{name.removeprefix('persistence.lag')} events later",
+            f"{result.figures[name]:.4f}",
+            f"{result.figures[name + '.control']:.4f}",
+        )
+        for name in sorted(lags)
+    ]
+    return Table(("Difference of persistence", "Synthetic against real", "Training against holdout"), tuple(rows))
+
+
 def _identical(result: QaResult) -> Table:
     names = {
         "identical_share.training": "synthetic subjects that also occur in training",
@@ -168,11 +196,31 @@ def _auc(result: QaResult) -> Table | None:
     figures = result.figures
     if "auc_event" not in figures:
         return None
-    rows = (
-        ("training against synthetic", f"{figures['auc_event']:.4f}"),
-        ("control: training against holdout", f"{figures['auc_event.control']:.4f}"),
+    kinds = {"auc_event": "events" if "rows.events" in figures else "rows", "auc_subject": "subjects"}
+    rows = [
+        (f"{kind}: training against {other}", f"{figures[name + suffix]:.4f}")
+        for name, kind in kinds.items()
+        if name in figures
+        for other, suffix in (("synthetic", ""), ("holdout (control)", ".control"))
+    ]
+    return Table(("Classifier told apart", "AUC"), tuple(rows))
+
+
+def _telling(result: QaResult) -> Table:
+    rows = [(readable(label), f"{lost:.4f}") for label, lost in result.telling]
+    return Table(("What gives subjects away", "Area lost when shuffled"), tuple(rows))
+
+
+def _usefulness(result: QaResult) -> str:
+    figures = result.figures
+    if "usefulness.difference" not in figures:
+        return ""
+    return (
+        f"The best model loses {-figures['usefulness.difference']:.4f} of its area when it learns from synthetic "
+        f"subjects instead of real ones (95 %: {-figures['usefulness.difference.high']:.4f} to "
+        f"{-figures['usefulness.difference.low']:.4f}). The order of the models agrees by "
+        f"{figures['usefulness.rank_correlation']:.2f} (Spearman's rank correlation; 1: the same order)."
     )
-    return Table(("Classifier told apart", "AUC"), rows)
 
 
 def _protection(result: QaResult) -> Table:

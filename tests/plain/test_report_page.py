@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from synth_spark.qa_result import Shown
 from synth_spark.report.page import render_page
 from synth_spark.report.stage import read_history, run_report
 from synth_spark.workspace import RunPaths
@@ -47,6 +48,21 @@ def test_a_holdout_of_zero_leaves_a_readable_page() -> None:
     figures = {name: value for name, value in result.figures.items() if not name.startswith(("dcr", "auc"))}
     text = own_text(render_page(type(result)(**{**vars(result), "figures": figures, "shown": (), "items": ()})))
     assert "closeness cannot be judged" in text
+
+
+def test_behaviour_stands_beside_its_ceiling() -> None:
+    result = example_result()
+    assert 'id="behaviour"' not in own_text(render_page(result))
+    figures = {"behaviour.overall": 0.9, "behaviour.lags": 0.913, "behaviour.gaps": 0.887, "persistence.lag2": 0.0123}
+    figures |= {f"{name}.ceiling": 0.95 for name in figures if name.startswith("behaviour")}
+    figures["persistence.lag2.control"] = 0.0045
+    weekday = Shown(("trait::weekday",), (("Mon", "Tue"),), [0.5, 0.5], [0.4, 0.6], 0)
+    changed = {"figures": result.figures | figures, "shown": (*result.shown, weekday)}
+    text = own_text(render_page(type(result)(**{**vars(result), **changed})))
+    chapter = text.split('<section id="behaviour">')[1].split("</section>")[0]
+    for expected in ("Gaps between events", "88.70%", "Values 2, 4, 8 events later", "-3.70%", "0.0123", "0.0045"):
+        assert expected in chapter
+    assert "Weekday of an event" in text.split('<section id="time">')[1].split("</section>")[0]
 
 
 def test_flat_data_are_not_told_of_events() -> None:
