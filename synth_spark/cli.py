@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from synth_spark.errors import SynthError
+from synth_spark.seeds import MOST_SUBJECTS
 
 EXIT_CODES = """
 Exit codes: 0 done; 2 wrong usage; 10 an error a user can act on; 11 config; 12 environment; 13 source; 14 artifacts;
@@ -78,7 +79,13 @@ def sample(
     run: RunOption = None,
     subjects: Annotated[
         int | None,
-        typer.Option("--subjects", min=0, help="How many synthetic subjects.", show_default="as the config says"),
+        typer.Option(
+            "--subjects",
+            min=0,
+            max=MOST_SUBJECTS,
+            help="How many synthetic subjects.",
+            show_default="as the config says",
+        ),
     ] = None,
     debug: DebugOption = False,
 ) -> None:

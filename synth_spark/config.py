@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from synth_spark.errors import ConfigError
+from synth_spark.seeds import MOST_SUBJECTS
 
 Policy = Literal["fail", "drop"]
 Family = Literal["auto", "category", "number", "latitude", "longitude"]
@@ -204,7 +205,9 @@ class TrainSettings(Section):
 class SampleSettings(Section):
     """Generation."""
 
-    subjects: int | None = Field(None, ge=0, description="synthetic subjects; default: as many as training subjects")
+    subjects: int | None = Field(
+        None, ge=0, le=MOST_SUBJECTS, description="synthetic subjects; default: as many as training subjects"
+    )
     chunk_subjects: int | None = Field(
         None,
         ge=16,

@@ -88,12 +88,12 @@ class QaResult:
 
         accuracy.<family>, accuracy.<family>.ceiling with family overall, univariate, bivariate, trivariate, coherence;
         the same for accuracy_training, accuracy_holdout and train_vs_holdout; accuracy_independent.<family>;
-        behaviour.<family> and its ceiling with family overall and those of qa/behaviour.py; persistence.lag<k> and
-        .control; accuracy_gap (training minus holdout); auc_event and auc_subject, with .control and .rows;
-        usefulness.* (see qa/usefulness.py); dcr_share, dcr_share.standard_error
-        and .control; identical_share.training, .holdout, .control; order_violations, orphans, duplicate_keys,
-        rows.*; gate.passed (0 or 1). Flat data have no coherence and nothing about events; rows without a key no
-        duplicate_keys.
+        accuracy_gap (training minus holdout); behaviour.<family> and its ceiling with family overall and those of
+        qa/behaviour.py; persistence.lag<k> and .control; auc_event and auc_subject, with .control and .rows;
+        usefulness.* (qa/usefulness.py), membership.* (qa/membership.py), source_risk.* (qa/uniqueness.py);
+        dcr_share, dcr_share.standard_error and .control; identical_share.training, .holdout, .control;
+        order_violations, orphans, duplicate_keys, rows.*; gate.passed (0 or 1). Flat data have no coherence and
+        nothing about events; rows without a key no duplicate_keys.
         """
         return {**self.figures, "gate.passed": float(self.passed)}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+MOST_SUBJECTS = 4_000_000_000  # of one sampling seed: even draws number subjects with 32 bits
+
 
 def derive(run_seed: int, *names: str | int) -> int:
     """A 63-bit seed that depends on the run seed and the names alone; its values are pinned by a test."""

@@ -13,12 +13,14 @@ from synth_spark.qa.discriminator import encode_rows, mean_auc, telling_columns
 from synth_spark.qa.distances import DcrShare, dcr_control, dcr_share
 from synth_spark.qa.integrity import history_digests, identical_share
 from synth_spark.qa.layout import Layout, MetricColumn
+from synth_spark.qa.membership import membership_figures
 from synth_spark.qa.outcomes import subject_frames, tasks_of
 from synth_spark.qa.pairs import layout_of, pairs_of_sets
 from synth_spark.qa.quality import COMPARISONS, INDEPENDENT, Quality, ScoredItem, measure_quality
 from synth_spark.qa.samples import sample_event_rows, sample_subjects
 from synth_spark.qa.shown import shown_histograms
 from synth_spark.qa.subject_points import fit_space
+from synth_spark.qa.uniqueness import uniqueness_figures
 from synth_spark.qa.usefulness import usefulness_figures
 from synth_spark.qa_result import ItemScore, Shown
 from synth_spark.seeds import derive
@@ -68,6 +70,7 @@ def compare(
     figures = accuracy_figures(quality) | discriminator_figures(sets, layout, seed=seed)
     figures |= smoke_figures(sets, layout, order_by=order_by, seed=seed)
     figures |= usefulness_figures(tasks_of(sets, layout, clock=clock, seed=_spark_seed(seed, "tasks")), seed=seed)
+    figures |= uniqueness_figures(sets[:2], layout, seed=_spark_seed(seed, "uniqueness"))
     behaviour = Behaviour((), {})
     telling: tuple[tuple[str, float], ...] = ()
     if layout.sequential:
@@ -161,7 +164,7 @@ def _areas(name: str, points: tuple[np.ndarray, np.ndarray, np.ndarray], *, seed
 def smoke_figures(
     sets: tuple[Histories, Histories, Histories], layout: Layout, *, order_by: str | None, seed: int
 ) -> dict[str, float]:
-    """dcr_share.* and identical_share.*, both by subject."""
+    """dcr_share.*, membership.* and identical_share.*, all by subject."""
     samples = [sample_subjects(histories, layout, seed=_spark_seed(seed, "subjects")) for histories in sets]
     figures: dict[str, float] = {}
     if min(len(sample.subjects) for sample in samples) >= 2:
@@ -169,6 +172,7 @@ def smoke_figures(
         training, holdout, synthetic = (space.points(sample) for sample in samples)
         figures |= _dcr_figures("dcr_share", dcr_share(synthetic, training, holdout))
         figures |= _dcr_figures("dcr_share.control", dcr_control(training, holdout))
+        figures |= membership_figures(training, holdout, synthetic)
     digests = [history_digests(histories).persist() for histories in sets]
     figures["identical_share.training"] = identical_share(digests[2], digests[0])
     figures["identical_share.holdout"] = identical_share(digests[2], digests[1])

@@ -257,6 +257,52 @@ def dcr_chart(result: QaResult) -> Chart | None:
     )
 
 
+def risk_chart(result: QaResult) -> Chart | None:
+    """Share of real subjects that so many known events single out; None without histories."""
+    kinds = {
+        "events": ("in every value", REAL, "solid", "circle"),
+        "coarse": ("by day, one digit", QUIET, "dash", "square"),
+    }
+    found = {kind: _by_known(result, kind) for kind in kinds}
+    if not found["events"]:
+        return None
+    known = [str(number) for number in range(1, 1 + len(found["events"]))]
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": known,
+            "y": found[kind],
+            "name": name,
+            "line": {"color": color, "dash": dash, "width": 2},
+            "marker": {"symbol": symbol, "size": 8},
+            "hovertemplate": "%{x} known: %{y:.1%}<extra>" + name + "</extra>",
+        }
+        for kind, (name, color, dash, symbol) in kinds.items()
+    ]
+    figure = {
+        "data": data,
+        "layout": layout(
+            280,
+            xaxis=axis(title={"text": "events that somebody knows"}, type="category", gridcolor=GRID),
+            yaxis=axis(tickformat=".0%", range=[-0.02, 1.05]),
+        ),
+    }
+    rows = [(k, percent(a), percent(b)) for k, a, b in zip(known, found["events"], found["coarse"], strict=True)]
+    return Chart(
+        "risk",
+        "Real subjects that a few events single out",
+        "No other real subject has the same ones: why masking names does not protect histories.",
+        figure,
+        Table(("Known events", "In every value", "By day, one digit"), tuple(rows)),
+    )
+
+
+def _by_known(result: QaResult, kind: str) -> list[float]:
+    names = (f"source_risk.{kind}.k{known}" for known in range(1, 100))
+    return [result.figures[name] for name in names if name in result.figures]
+
+
 def training_chart(history: Sequence[dict[str, Any]]) -> Chart | None:
     """Training and validation loss by epoch."""
     if not history:

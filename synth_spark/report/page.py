@@ -20,6 +20,7 @@ from synth_spark.report.charts import (
     column_chart,
     dcr_chart,
     percent,
+    risk_chart,
     training_chart,
     usefulness_chart,
 )
@@ -82,6 +83,8 @@ def render_page(
         comparisons=_comparisons(result),
         persistence=_persistence(result),
         telling=_telling(result),
+        membership=_membership(result),
+        attributes_risk=percent(result.figures.get("source_risk.attributes")),
         usefulness=_usefulness(result),
         identical=_identical(result),
         protection=_protection(result),
@@ -101,7 +104,7 @@ def _template(name: str) -> str:
 
 def _charts(result: QaResult, history: Sequence[dict[str, Any]]) -> dict[str, Chart]:
     found: list[Chart | None] = [accuracy_chart(result), behaviour_chart(result), dcr_chart(result)]
-    found += [usefulness_chart(result), training_chart(history), pair_chart(result)]
+    found += [usefulness_chart(result), risk_chart(result), training_chart(history), pair_chart(result)]
     found += [
         column_chart(number, shown, _title(shown), _column_note(result, shown))
         for number, shown in enumerate(result.shown)
@@ -209,6 +212,21 @@ def _auc(result: QaResult) -> Table | None:
 def _telling(result: QaResult) -> Table:
     rows = [(readable(label), f"{lost:.4f}") for label, lost in result.telling]
     return Table(("What gives subjects away", "Area lost when shuffled"), tuple(rows))
+
+
+def _membership(result: QaResult) -> Table:
+    names = {"membership": "all subjects", "membership.outliers": "outliers, a tenth of them"}
+    rows = [
+        (name, _between(result, f"{prefix}.auc", 3), _between(result, f"{prefix}.true_positives", 4))
+        for prefix, name in names.items()
+        if f"{prefix}.auc" in result.figures
+    ]
+    return Table(("Attacked", "AUC (95 %)", "Members found at 1 % false alarms (95 %)"), tuple(rows))
+
+
+def _between(result: QaResult, name: str, digits: int) -> str:
+    value, low, high = (result.figures[name + suffix] for suffix in ("", ".low", ".high"))
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _usefulness(result: QaResult) -> str:
