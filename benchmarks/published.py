@@ -23,15 +23,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from lines import DONE, GATE_SAYS_NO, synth_spark
+from lines import synth_spark
 from record import RESULTS, current_commit, record
 from scipy.spatial.distance import cdist
 from sklearn.preprocessing import QuantileTransformer
+
+from synth_spark.session import get_spark
+from synth_spark.tables import read_table
 
 SETS = ("adult", "bank-marketing", "credit-default", "online-shoppers")
 BINS = {1: 10, 2: 10, 3: 5}  # by number of columns taken together
 SWAPPED = (0.1, 0.3, 0.5)
 QUERIES = 5_000  # rows whose distances are looked at
+UNDECIDED = 21  # exit code: the gate could not be computed
 SAME = 1e-9  # distances that differ by less are equal
 _CHUNK = 500
 
@@ -81,7 +85,7 @@ def of_ours(training: pd.DataFrame, judge: pd.DataFrame, seed: int) -> dict[str,
 
 
 def generated(training: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """As many synthetic rows by the whole line, whose gate says no: without a holdout it cannot judge closeness."""
+    """As many synthetic rows by the whole line, whose gate is undecided: without a holdout closeness has no judge."""
     with tempfile.TemporaryDirectory(prefix="published-") as folder:
         root = Path(folder)
         training.to_parquet(root / "rows.parquet")
@@ -91,9 +95,9 @@ def generated(training: pd.DataFrame, seed: int) -> pd.DataFrame:
         (root / "config.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
         command = [*synth_spark("run"), str(root / "config.yml")]
         code = subprocess.run(command, cwd=folder).returncode
-        if code not in (DONE, GATE_SAYS_NO):
+        if code != UNDECIDED:
             raise subprocess.CalledProcessError(code, command)
-        written = pd.concat(map(pd.read_parquet, (root / "workspace/published/subjects").rglob("*.parquet")))
+        written = read_table(get_spark(), root / "workspace/published/subjects").toPandas()
         written[list(training.columns)].to_csv(root / "rows.csv", index=False)
         return read_rows(root / "rows.csv")
 
