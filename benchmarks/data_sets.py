@@ -28,6 +28,7 @@ DATA_SETS = {
     "berka_len10": DataSet(ROOT / "benchmarks/conf/berka_len10.yml", 40_000),
     "adult": DataSet(ROOT / "benchmarks/conf/adult.yml", 200_000),
     "online_shoppers": DataSet(ROOT / "benchmarks/conf/online_shoppers.yml", 200_000),
+    "census": DataSet(ROOT / "benchmarks/conf/census.yml", 200_000),
 }
 
 

@@ -32,7 +32,11 @@ FIDELITY = (
     "accuracy_gap",
     "auc_event",
     "auc_event.control",
+    "auc_subject",
+    "auc_subject.control",
     "dcr_share",
+    "membership.auc",
+    "membership.loss.auc",
     "order_violations",
 )
 SIZES = ("subjects", "events")

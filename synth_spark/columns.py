@@ -18,4 +18,4 @@ EVENT_INDEX = "__event_index"  # int, 0-based position of the event in its subje
 # published tables
 RUN_ID = "run_id"
 PUBLICATION = "publication"
-SUBJECTS_TABLE, EVENTS_TABLE, RUNS_TABLE = "subjects", "events", "runs"
+SUBJECTS_TABLE, EVENTS_TABLE, RUNS_TABLE, DECISIONS_TABLE = "subjects", "events", "runs", "decisions"

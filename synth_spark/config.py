@@ -217,16 +217,59 @@ class SampleSettings(Section):
 
 
 class GateSettings(Section):
-    """What a run must reach to be published."""
+    """What a run must reach to be published: close enough to the holdout, and no closer to training than to it."""
 
     max_accuracy_gap: float = Field(0.03, ge=0, le=1, description="overall accuracy may be this far below its ceiling")
-    max_dcr_z: float = Field(3.0, gt=0, description="DCR share may be this many standard errors above one half")
+    max_overfit: float = Field(
+        0.5,
+        ge=0,
+        description="accuracy against training may exceed that against holdout by this share of what a copy of "
+        "training would show",
+    )
+    max_smoke_z: float = Field(
+        3.0, gt=0, description="identical matches, DCR and NNDR may lean towards training by this many standard errors"
+    )
+    max_attack_auc: float = Field(
+        0.52,
+        ge=0.5,
+        le=1,
+        description="area of a membership attack by who holds the synthetic data; the interval's lower end counts",
+    )
+    max_model_attack_auc: float = Field(
+        0.6,
+        ge=0.5,
+        le=1,
+        description="the same by who holds the model, which publishing does not give away",
+    )
+    max_true_positives: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="members found at 1 % false alarms by a membership attack; the interval's lower end counts",
+    )
+    max_risk: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="singling out, linkability, inference, partial history: success beyond that against holdout "
+        "subjects; the interval's lower end counts",
+    )
 
 
 class QaSettings(Section):
     """Quality and privacy evidence."""
 
     seed: int = Field(0, ge=0, description="seed of the picks that the metrics draw")
+    max_evaluations: int = Field(
+        100, ge=1, description="qa refuses to judge more often against one holdout: each look makes it prove less"
+    )
+    canaries: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="secrets planted in a copy of the training data, on which the model is trained once more (as long "
+        "as training took) to tell how well it knows them; 0: none",
+    )
     gate: GateSettings = Field(GateSettings(), description="thresholds of the release gate")
 
 

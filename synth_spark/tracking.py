@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 RUN_TAG = "synth_spark.run_id"
-CHALLENGER, CHAMPION = "challenger", "champion"  # alias of a trained model, and of the one that passed the gate
+CANDIDATE, CHAMPION = "candidate", "champion"  # alias of a trained model, and of the one that passed the gate
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
 _NAME = re.compile(r"[^\w\-. :/]")  # what MLflow does not allow in names of parameters and metrics
 _MAX_VALUE = 500  # characters of a parameter; the limit of MLflow 2.13
@@ -100,7 +100,7 @@ class Tracker:
         )
 
     def model(self, files: ModelFiles) -> None:
-        """Log and register a model under the experiment's name, with alias CHALLENGER."""
+        """Log and register a model under the experiment's name, with alias CANDIDATE."""
         self._submit(lambda: self._log_model(files))
 
     def promote(self) -> None:
@@ -197,7 +197,7 @@ class Tracker:
         )
         version = self._model_version()
         if version is not None:
-            self._client.set_registered_model_alias(self._experiment, CHALLENGER, version)
+            self._client.set_registered_model_alias(self._experiment, CANDIDATE, version)
 
     def _promote(self) -> None:
         version = self._model_version()

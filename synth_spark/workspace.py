@@ -2,6 +2,7 @@
 
 <root>/secrets/salt             the owner's secret (0600), made on first use, never copied
 <root>/runs/<run_id>/           everything one run makes, stage by stage
+<root>/reports/                 pages about several runs
 <root>/published/<table>        synthetic subjects, events, and the table of publications
 <root>/catalog/                 Spark's embedded metastore for local runs (views)
 <root>/mlflow.db, mlartifacts/  the local tracking store, unless MLFLOW_TRACKING_URI says otherwise
@@ -89,6 +90,10 @@ class Workspace:
     def run(self, run_id: str) -> RunPaths:
         """One run's paths."""
         return RunPaths(run_id, self.root / "runs" / run_id)
+
+    def comparison(self, first: str, second: str) -> Path:
+        """The page that sets two runs side by side."""
+        return self.root / "reports" / f"compare_{first}_{second}.html"
 
     @property
     def published(self) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import synth_spark
 
-PACKAGES = ("pyspark", "delta-spark", "petastorm", "pyarrow", "numpy", "pandas", "torch", "mlflow")
+PACKAGES = ("pyspark", "delta-spark", "petastorm", "pyarrow", "numpy", "pandas", "scikit-learn", "torch", "mlflow")
 
 
 def versions() -> dict[str, str]:

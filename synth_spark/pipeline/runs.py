@@ -171,6 +171,15 @@ def newest_run(workspace: Workspace, name: str) -> RunState:
     return runs[-1]
 
 
+def find_run(workspace: Workspace, name: str, run_id: str | None) -> RunState:
+    """The run of this id, or the newest one of this name.
+
+    Raises:
+        ContractError: there is none, or its record is damaged.
+    """
+    return load_state(workspace.run(run_id)) if run_id else newest_run(workspace, name)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")

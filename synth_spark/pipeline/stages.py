@@ -24,8 +24,7 @@ from synth_spark.pipeline.runs import (
     changed_sections,
     config_digest,
     create_run,
-    load_state,
-    newest_run,
+    find_run,
     write_atomically,
 )
 from synth_spark.pipeline.tracked import stage_ended
@@ -107,7 +106,7 @@ def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | Non
         raise ConfigError(f"stage: {stage!r} is unknown; allowed: {', '.join(STAGES)}")
     if stage == "encode" and (run_id is None or not workspace.run(run_id).state.exists()):
         return create_run(workspace, config, run_id)
-    state = load_state(workspace.run(run_id)) if run_id else newest_run(workspace, config.name)
+    state = find_run(workspace, config.name, run_id)
     paths = workspace.run(state.run_id)
     adopt_config(config, paths, state, stage)
     return paths, state
@@ -197,18 +196,15 @@ def _decode(run: OpenRun, force: bool) -> Figures:
 
 
 def _qa(run: OpenRun, force: bool) -> Figures:
-    from synth_spark.qa.stage import run_qa
-    from synth_spark.report.stage import run_report
+    from synth_spark.pipeline.evidence import evaluate
 
-    salt, published = run.workspace.salt(), run.workspace.published
-    figures = run_qa(run.spark, run.config, run.paths, salt=salt, published=published)
-    return {**figures, **run_report(run.paths)}
+    return evaluate(run)
 
 
 def _publish(run: OpenRun, force: bool) -> Figures:
-    from synth_spark.publish.stage import run_publish
+    from synth_spark.pipeline.evidence import publish
 
-    return run_publish(run.spark, run.config, run.workspace, run.paths, force=force)
+    return publish(run, force=force)
 
 
 _CALLS: dict[str, Callable[[OpenRun, bool], dict[str, Any]]] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from synth_spark.columns import EVENTS_TABLE, SUBJECTS_TABLE
 from synth_spark.config import Config
 from synth_spark.pipeline.runs import STAGES, RunState
+from synth_spark.qa_result import MET, QaResult
 from synth_spark.workspace import RunPaths, Workspace
 
 _WHAT = {
@@ -44,6 +45,8 @@ def tell_summary(
 ) -> None:
     """After work: times, rows, quality, privacy, gate; where the report is, how to query, how to open MLflow."""
     _print_table(f"run {state.run_id}", list(summary_rows(state, seconds)))
+    if state.is_done("qa"):
+        tell_gate(paths)
     if paths.report.exists():
         say(f"\nReport       {paths.report}")
     if state.is_done("publish"):
@@ -68,7 +71,20 @@ def summary_rows(state: RunState, seconds: float) -> Iterable[Row]:
         error = figures.get("dcr_share.standard_error")
         beside = f"+- {error:.4f}; 0.5 or less: no closer to training than to holdout" if error is not None else ""
         yield Row("privacy smoke test", _number(figures, "dcr_share"), beside)
+        if "membership.auc" in figures:
+            interval = " to ".join(_number(figures, f"membership.auc.{end}") for end in ("low", "high"))
+            yield Row("membership attack", _number(figures, "membership.auc"), f"{interval}; 0.5 is guessing")
+        yield Row("looks at the holdout", str(figures["qa.evaluations"]), "the more, the less a pass proves")
     yield Row("gate", *_gate(state))
+
+
+def tell_gate(paths: RunPaths) -> None:
+    """Every criterion of the gate with its value, interval, limit and reason."""
+    result = QaResult.load(paths.qa)
+    met = sum(item.mark == MET for item in result.gate)
+    say(f"\nGate {result.verdict}: {met} of {len(result.gate)} criteria met")
+    for item in result.gate:
+        say(f"  {item.mark:<10} {item.name:<32} {item.reason}")
 
 
 def query_snippet(config: Config, workspace: Workspace) -> str:

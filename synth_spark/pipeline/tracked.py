@@ -11,6 +11,7 @@ from synth_spark.codebook import Codebook
 from synth_spark.config import Section
 from synth_spark.manifest import Manifest
 from synth_spark.model.explain import explain
+from synth_spark.qa_result import QaResult
 from synth_spark.tracking import ModelFiles
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], seconds: floa
         run.tracker.tags(words)
     extra = {"encode": _encoded, "train": _trained, "qa": _judged, "publish": _published}.get(stage)
     if extra is not None:
-        extra(run)
+        extra(run, figures)
 
 
 def _prefixed(stage: str, key: str) -> str:
@@ -68,7 +69,7 @@ def flat_settings(section: Section, prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _encoded(run: OpenRun) -> None:
+def _encoded(run: OpenRun, figures: dict[str, Any]) -> None:
     manifest = Manifest.load(run.paths.manifest)
     known = {
         "manifest.digest": manifest.digest,
@@ -79,7 +80,7 @@ def _encoded(run: OpenRun) -> None:
     run.tracker.artifact(run.paths.codebook)
 
 
-def _trained(run: OpenRun) -> None:
+def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
     from synth_spark.sample.stage import plan_sample
 
     codebook = Codebook.load(run.paths.codebook)
@@ -107,11 +108,17 @@ def _installed(packages: tuple[str, ...]) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def _judged(run: OpenRun) -> None:
+def _judged(run: OpenRun, figures: dict[str, Any]) -> None:
+    """Each criterion with value, limit and reason, and the evidence as files."""
+    result = QaResult.load(run.paths.qa)
+    run.tracker.tags({f"gate.{item.name}": f"{item.mark}: {item.reason}" for item in result.gate})
+    limits = {f"gate.{item.name}.limit": item.limit for item in result.gate if item.limit is not None}
+    run.tracker.metrics(limits | {f"gate.{item.name}.met": float(item.ok) for item in result.gate})
     for file in (run.paths.qa, run.paths.report):
-        if file.exists():
-            run.tracker.artifact(file)
+        run.tracker.artifact(file)
 
 
-def _published(run: OpenRun) -> None:
-    run.tracker.promote()
+def _published(run: OpenRun, figures: dict[str, Any]) -> None:
+    """Only a passed gate makes a champion: what is published by force stays a candidate."""
+    if not figures["forced"]:
+        run.tracker.promote()

@@ -16,9 +16,12 @@ from synth_spark.errors import ContractError
 from synth_spark.logs import stage_logger
 from synth_spark.model.facts import read_facts
 from synth_spark.publish.publications import Publication, append, newest
-from synth_spark.publish.verdict import Verdict, read_verdict, require
+from synth_spark.publish.verdict import read_result, require
 from synth_spark.publish.views import ensure_views
+from synth_spark.qa_result import QaResult
 from synth_spark.workspace import RunPaths, Workspace
+
+_KEPT_FIGURES = ("accuracy.", "dcr_share", "auc_event", "membership.")  # those that go into the runs table
 
 
 def run_publish(
@@ -35,8 +38,8 @@ def run_publish(
     """
     logger = stage_logger("publish")
     codebook = Codebook.load(paths.codebook)
-    verdict = read_verdict(paths.qa, run_id=paths.run_id, fingerprint=codebook.fingerprint)
-    forced = require(verdict, force=force)
+    result = read_result(paths.qa, run_id=paths.run_id, fingerprint=codebook.fingerprint)
+    forced = require(result, force=force)
     planned = _planned(spark, paths.sampled_sequences, codebook)
     for table, rows in planned.items():
         _check_rows(spark, workspace.published / table, paths.run_id, rows)
@@ -44,15 +47,15 @@ def run_publish(
     shown = newest(spark, runs)
     repeated = shown is not None and shown.run_id == paths.run_id
     if shown is None or not repeated:
-        shown = append(spark, runs, _publication(paths, codebook, verdict, planned, forced))
-        logger.info("publication %d: run %s, gate %s", shown.number, paths.run_id, verdict.gate)
+        shown = append(spark, runs, _publication(paths, codebook, result, planned, forced))
+        logger.info("publication %d: run %s, gate %s", shown.number, paths.run_id, result.verdict)
     else:
         logger.info("run %s is publication %d already, nothing to do", paths.run_id, shown.number)
     changed = ensure_views(spark, workspace.published, config.output.schema_name, planned)
     return {
         "publication": shown.number,
         "already_published": int(repeated),
-        "gate": verdict.gate,
+        "gate": result.verdict,
         "forced": int(forced),
         "views_changed": len(changed),
         **planned,
@@ -82,7 +85,7 @@ def _check_rows(spark: SparkSession, path: Path, run_id: str, planned: int) -> N
 
 
 def _publication(
-    paths: RunPaths, codebook: Codebook, verdict: Verdict, planned: dict[str, int], forced: bool
+    paths: RunPaths, codebook: Codebook, result: QaResult, planned: dict[str, int], forced: bool
 ) -> Publication:
     return Publication(
         run_id=paths.run_id,
@@ -90,8 +93,8 @@ def _publication(
         model_digest=str(read_facts(paths.checkpoint / "model")["weights_sha256"]),
         subjects=planned[SUBJECTS_TABLE],
         events=planned.get(EVENTS_TABLE, 0),
-        gate=verdict.gate,
+        gate=result.verdict,
         forced=forced,
-        failed_criteria=[f"{item.name}: {item.detail}" for item in verdict.unmet],
-        figures=verdict.figures,
+        failed_criteria=[f"{item.name}: {item.reason}" for item in result.unmet],
+        figures={name: value for name, value in result.figures.items() if name.startswith(_KEPT_FIGURES)},
     )

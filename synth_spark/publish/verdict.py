@@ -2,87 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from synth_spark.errors import ContractError, GateFailed, GateUndecided
-from synth_spark.qa_result import QaResult
-
-PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"
-_MARKS = {True: "met", False: "not met", None: "undecided"}
-_KEPT_FIGURES = ("accuracy.", "dcr_share", "auc_event")  # those that go into the runs table
+from synth_spark.qa_result import FAILED, QaResult
 
 
-@dataclass(frozen=True)
-class Criterion:
-    """One condition of the gate."""
-
-    name: str
-    met: bool | None  # None: it could not be computed
-    detail: str  # value against limit
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The gate as the qa stage computed it."""
-
-    run_id: str
-    fingerprint: str
-    criteria: tuple[Criterion, ...]
-    figures: dict[str, float]
-
-    @property
-    def gate(self) -> str:
-        """PASSED, FAILED or UNDECIDED."""
-        if any(criterion.met is False for criterion in self.criteria):
-            return FAILED
-        return PASSED if self.criteria and all(criterion.met for criterion in self.criteria) else UNDECIDED
-
-    @property
-    def unmet(self) -> list[Criterion]:
-        """Criteria that are not met, or not known to be."""
-        return [criterion for criterion in self.criteria if not criterion.met]
-
-
-def read_verdict(path: Path, *, run_id: str, fingerprint: str) -> Verdict:
-    """The verdict in qa.json.
+def read_result(path: Path, *, run_id: str, fingerprint: str) -> QaResult:
+    """The QA result of a run.
 
     Raises:
-        GateUndecided: there is no QA result.
+        GateUndecided: there is none.
         ContractError: it is damaged, or of another run or codebook.
     """
     if not path.exists():
         raise GateUndecided(f"{path}: no QA result, so the gate is undecided; run the qa stage first")
     result = QaResult.load(path)
-    verdict = Verdict(
-        run_id=result.run_id,
-        fingerprint=result.fingerprint,
-        criteria=tuple(
-            Criterion(item.name, None if item.value is None else item.ok, item.reason) for item in result.gate
-        ),
-        figures={name: value for name, value in result.figures.items() if name.startswith(_KEPT_FIGURES)},
-    )
-    if (verdict.run_id, verdict.fingerprint) != (run_id, fingerprint):
+    if (result.run_id, result.fingerprint) != (run_id, fingerprint):
         raise ContractError(
-            f"{path}: belongs to run {verdict.run_id} and codebook {verdict.fingerprint}, "
+            f"{path}: belongs to run {result.run_id} and codebook {result.fingerprint}, "
             f"not to run {run_id} and codebook {fingerprint}; run the qa stage again"
         )
-    return verdict
+    return result
 
 
-def require(verdict: Verdict, *, force: bool) -> bool:
+def require(result: QaResult, *, force: bool) -> bool:
     """Whether publishing needs the force that was given.
 
     Raises:
         GateFailed, GateUndecided: and no force was given.
     """
-    if verdict.gate == PASSED:
+    if result.passed:
         return False
     if force:
         return True
-    reasons = "; ".join(f"{item.name}: {item.detail} ({_MARKS[item.met]})" for item in verdict.unmet)
-    kind = GateFailed if verdict.gate == FAILED else GateUndecided
+    reasons = "; ".join(f"{item.name}: {item.reason} ({item.mark})" for item in result.unmet)
+    kind = GateFailed if result.verdict == FAILED else GateUndecided
     raise kind(
-        f"gate {verdict.gate} for run {verdict.run_id}: {reasons or 'no criteria'}; nothing was published, the last "
+        f"gate {result.verdict} for run {result.run_id}: {reasons or 'no criteria'}; nothing was published, the last "
         "publication stands. The report shows why; synth-spark publish --force publishes all the same and records it"
     )

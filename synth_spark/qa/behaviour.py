@@ -7,7 +7,7 @@ event, and altogether. Histograms of traits are scored like those of columns; th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from synth_spark.columns import EVENT_INDEX
 from synth_spark.histories import Histories
 from synth_spark.qa.accuracy import mean_score
+from synth_spark.qa.associations import correlation
 from synth_spark.qa.binning import AxisBins, Bins
 from synth_spark.qa.cells import CodedColumn, count_cells
 from synth_spark.qa.display import LineAxis, show, trait_axes
@@ -62,6 +63,7 @@ class Behaviour:
     items: tuple[ScoredItem, ...]
     figures: dict[str, float]
     shown: tuple[Shown, ...] = ()
+    bins: dict[str, Bins] = field(default_factory=dict, repr=False)  # raw values: never stored, shown or logged
 
 
 def measure_behaviour(rows: DataFrame, plan: TraitPlan, layout: Layout, *, order_type: str | None = None) -> Behaviour:
@@ -88,7 +90,7 @@ def measure_behaviour(rows: DataFrame, plan: TraitPlan, layout: Layout, *, order
     )
     lags = [(axes, counts) for family, axes, counts in counted if family == "lags"]
     figures = family_figures(items) | persistence_figures(lags, bins)
-    return Behaviour(items, figures, _shown(rows, trait_axes(order_type)) if order_type else ())
+    return Behaviour(items, figures, _shown(rows, trait_axes(order_type)) if order_type else (), bins)
 
 
 def _shown(rows: DataFrame, axes: dict[str, LineAxis]) -> tuple[Shown, ...]:
@@ -132,17 +134,11 @@ def persistence_figures(lags: list[tuple[tuple[str, ...], np.ndarray]], bins: di
 
 def persistence(counts: np.ndarray, *, ordered: bool) -> float:
     """Of counts by code and later code, the last code of either being missing; nan where nothing is known."""
-    known = counts[:-1, :-1].astype(np.float64)
+    known = counts[:-1, :-1]
+    if ordered:
+        return correlation(known)
     total = known.sum()
-    if not total:
-        return float("nan")
-    if not ordered:
-        return float(np.trace(known) / total)
-    codes = np.arange(len(known))
-    before, after = known.sum(1) / total, known.sum(0) / total
-    mean = codes @ before, codes @ after
-    spread = np.sqrt((codes**2 @ before - mean[0] ** 2) * (codes**2 @ after - mean[1] ** 2))
-    return float((codes @ known @ codes / total - mean[0] * mean[1]) / spread) if spread > 0 else float("nan")
+    return float(np.trace(known) / total) if total else float("nan")
 
 
 def plan_traits(layout: Layout, clock: MetricColumn | None) -> TraitPlan:

@@ -100,6 +100,27 @@ class CategoryBins:
         return np.where(codes < 0, self.other, codes).astype(np.int64)
 
 
+@dataclass(frozen=True)
+class KnownValues:
+    """A code per value as it is.
+
+    Codes: 0 .. len(values) - 1 for the values, then one for any other value, then one for missing.
+    """
+
+    values: tuple[Any, ...]  # different ones of one type
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return len(self.values) + 2
+
+    def code(self, values: Any) -> np.ndarray:
+        """One code per value; None or NaN = missing."""
+        codes = pd.Index(self.values).get_indexer(pd.Index(values))
+        unknown = len(self.values) + pd.isna(values)
+        return np.where(codes < 0, unknown, codes).astype(np.int64)
+
+
 Bins = AxisBins | CategoryBins
 
 

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from synth_spark.qa.layout import SET, SETS
 
 MAX_CELLS = 1_000_000  # per pass and set: bounds the memory of a worker and what comes to the driver
+_SPARSE = 8  # cells per row of a batch, beyond which adding row by row is quicker than walking over all cells
 
 
 class Coder(Protocol):
@@ -111,7 +112,10 @@ def _counter(
             }
             for axes, shape, total in zip(chunk, shapes, totals, strict=True):
                 flat = np.ravel_multi_index((sets, *(codes[axis] for axis in axes)), shape)
-                total += np.bincount(flat, minlength=len(total))
+                if len(total) > _SPARSE * len(flat):
+                    np.add.at(total, flat, 1)
+                else:
+                    total += np.bincount(flat, minlength=len(total))
         dense = np.concatenate(totals)
         cell = np.flatnonzero(dense)
         yield pa.RecordBatch.from_arrays([pa.array(cell), pa.array(dense[cell])], names=["cell", "num"])

@@ -13,8 +13,11 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import QuantileTransformer, normalize
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from synth_spark.seeds import derive
+
 FOLDS, QUANTILES = 10, 100
 MOST_TELLING = 8  # columns that are named
+LEAST_ROWS = 20  # of each set
 
 
 def encode_rows(
@@ -118,3 +121,18 @@ def _classifier(seed: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
         max_iter=50, max_depth=10, min_samples_leaf=5, max_features=0.5, random_state=seed % 2**32
     )
+
+
+def discriminator_figures(
+    name: str, frames: Sequence[pd.DataFrame], categories: Sequence[str], *, seed: int
+) -> dict[str, float]:
+    """The area of training against synthetic, beside that of training against holdout; nothing of too few rows."""
+    if len(frames[0]) < LEAST_ROWS:
+        return {}
+    training, holdout, synthetic = encode_rows(*frames, categories=categories)
+    fold_seed = derive(seed, "qa", "folds")
+    return {
+        name: mean_auc(training, synthetic, seed=fold_seed),
+        f"{name}.control": mean_auc(training, holdout, seed=fold_seed),
+        f"{name}.rows": float(len(training)),
+    }

@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+from scipy.stats import binomtest
 
 from synth_spark.codebook import Codebook, SourceTable
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.histories import Histories, quoted
+from synth_spark.qa.pairs import uniform
 
 
 def check_integrity(
@@ -101,7 +103,7 @@ def _count_decreases() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Recor
 
 
 def history_digests(histories: Histories) -> DataFrame:
-    """One row per subject: a digest of all its values, key left out, in the order of its history."""
+    """One row per subject: `digest` of all its values, key left out, in the order of its history; `draw` in [0, 1)."""
     values = sorted(name for name in histories.events.columns if name not in (SUBJECT_KEY, EVENT_INDEX))
     texts = [F.coalesce(F.col(quoted(name)).cast("string"), F.lit("\x00")) for name in values]
     row = F.struct(F.col(EVENT_INDEX), F.concat_ws("\x1f", *texts).alias("text"))
@@ -109,11 +111,50 @@ def history_digests(histories: Histories) -> DataFrame:
     attributes = sorted(name for name in histories.subjects.columns if name != SUBJECT_KEY)
     own = F.concat_ws("\x1f", *(F.coalesce(F.col(quoted(name)).cast("string"), F.lit("\x00")) for name in attributes))
     joined = histories.subjects.withColumn("own", own).select(SUBJECT_KEY, "own").join(history, SUBJECT_KEY, "left")
-    return joined.select(F.sha2(F.concat_ws("\x1e", "own", F.concat_ws("\x1d", "history")), 256).alias("digest"))
+    digest = F.sha2(F.concat_ws("\x1e", "own", F.concat_ws("\x1d", "history")), 256)
+    return joined.select(digest.alias("digest"), uniform(0, "digest", F.col(SUBJECT_KEY).cast("string")).alias("draw"))
 
 
 def identical_share(queries: DataFrame, references: DataFrame) -> float:
     """Share of query digests that occur among the reference digests."""
-    found = queries.join(references.distinct().withColumn("known", F.lit(1)), "digest", "left")
+    found = queries.join(references.select("digest").distinct().withColumn("known", F.lit(1)), "digest", "left")
     numbers = found.agg(F.count("*"), F.count("known")).first()
     return float(numbers[1] / numbers[0]) if numbers and numbers[0] else 0.0
+
+
+def identical_figures(training: DataFrame, holdout: DataFrame, synthetic: DataFrame) -> dict[str, float]:
+    """identical_share.*: how many synthetic subjects occur in training, in holdout, and of holdout in training.
+
+    identical_share.only_training, .only_holdout: different histories that synthetic subjects share with one of them
+    and not with the other, both cut to the same number of subjects; .p: chance of so many or more from training,
+    where a history is as likely in either (exact binomial test; a history counts once, however many have it).
+
+    Args:
+        training, holdout, synthetic: history_digests, worth persisting.
+    """
+    figures = {
+        "identical_share.training": identical_share(synthetic, training),
+        "identical_share.holdout": identical_share(synthetic, holdout),
+        "identical_share.control": identical_share(holdout, training),
+    }
+    sizes = training.count(), holdout.count()
+    if not min(sizes):
+        return figures
+    sides = [
+        table.where(F.col("draw") < min(sizes) / size).select("digest").distinct().withColumn(name, F.lit(1))
+        for name, table, size in zip(("first", "second"), (training, holdout), sizes, strict=True)
+    ]
+    known = synthetic.select("digest").distinct().join(sides[0], "digest", "left").join(sides[1], "digest", "left")
+    one = known.select(
+        (F.col("first").isNotNull() & F.col("second").isNull()).cast("int").alias("training"),
+        (F.col("first").isNull() & F.col("second").isNotNull()).cast("int").alias("holdout"),
+    )
+    row = one.agg(F.sum("training"), F.sum("holdout")).first()
+    only_training, only_holdout = (int(number or 0) for number in row) if row else (0, 0)
+    total = only_training + only_holdout
+    p_value = float(binomtest(only_training, total, alternative="greater").pvalue) if total else 1.0
+    return figures | {
+        "identical_share.only_training": float(only_training),
+        "identical_share.only_holdout": float(only_holdout),
+        "identical_share.p": p_value,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,3 +93,8 @@ def plan_layout(*, events: dict[str, str], subjects: dict[str, str], sequential:
         ),
         sequential=sequential,
     )
+
+
+def categories_of(columns: Sequence[MetricColumn]) -> list[str]:
+    """Ids of those that hold categories."""
+    return [column.id for column in columns if column.kind == "category"]

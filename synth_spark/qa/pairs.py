@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.histories import Histories, quoted
 from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, SET, Kind, Layout, plan_layout
+from synth_spark.seeds import derive
 
 _FIRST = "__first"
 
@@ -48,6 +49,11 @@ def canonical(name: str, kind: Kind, spark_type: str) -> Column:
         return F.unix_micros(column.cast("timestamp")).cast("double")
     number = column.cast("double")
     return F.when(~F.isnan(number), number)
+
+
+def spark_seed(seed: int, purpose: str) -> int:
+    """A seed for hashes inside Spark."""
+    return derive(seed, "qa", purpose) % 2**31
 
 
 def uniform(seed: int, purpose: str, *parts: Column) -> Column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 
 from synth_spark.histories import Histories
 from synth_spark.qa.accuracy import Score, mean_score, pick_triples, score
+from synth_spark.qa.associations import Association, associate
+from synth_spark.qa.binning import AxisBins, Bins
 from synth_spark.qa.cells import CodedColumn, count_cells
 from synth_spark.qa.coherence import coherence_counts
 from synth_spark.qa.layout import SET, SETS, Layout
@@ -32,9 +34,11 @@ class ScoredItem:
 
 @dataclass(frozen=True)
 class Quality:
-    """All scored histograms, and the means that count."""
+    """All scored histograms, the means that count, and the association of every bivariate pair."""
 
     items: tuple[ScoredItem, ...]
+    associations: tuple[Association, ...]
+    bins: dict[str, Bins] = field(default_factory=dict, repr=False)  # raw values: never stored, shown or logged
 
     def family(self, comparison: str, family: str) -> Score | None:
         """Mean of a family: coherence is the mean of its three parts, the others the mean over their histograms."""
@@ -106,17 +110,18 @@ def measure_quality(
     histograms = histograms_of(layout, seed=seed)
     labels = {column.id: column.label for column in layout.all}
     counted = count_cells(pairs, coded, [axes for _, axes in histograms])
-    items = [
-        ScoredItem(
-            family,
-            tuple(labels[axis] for axis in axes),
-            {**compare_counts(counts), INDEPENDENT: independent_score(counts)},
-        )
-        for (family, axes), (_, counts) in zip(histograms, counted, strict=True)
-    ]
+    items: list[ScoredItem] = []
+    associations: list[Association] = []
+    for (family, axes), (_, counts) in zip(histograms, counted, strict=True):
+        scores = {**compare_counts(counts), INDEPENDENT: independent_score(counts)}
+        items.append(ScoredItem(family, tuple(labels[axis] for axis in axes), scores))
+        if family == "bivariate":
+            first, second = axes
+            ordered = (isinstance(bins[first], AxisBins), isinstance(bins[second], AxisBins))
+            associations.append(associate(counts, (labels[first], labels[second]), ordered))
     if layout.sequential:
         items += _coherence_items(sets, layout, seed=seed)
-    return Quality(tuple(items))
+    return Quality(tuple(items), tuple(associations), bins)
 
 
 def _coherence_items(sets: tuple[Histories, Histories, Histories], layout: Layout, *, seed: int) -> list[ScoredItem]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -25,9 +26,11 @@ from synth_spark.histories import Histories, histories_of
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.progress import spark_progress
-from synth_spark.qa.compare import compare
+from synth_spark.qa.compare import DIGITS, compare
 from synth_spark.qa.gate import judge
+from synth_spark.qa.halves import FitProfiles
 from synth_spark.qa.integrity import check_integrity
+from synth_spark.qa.likelihood import SubjectNats, loss_figures
 from synth_spark.qa_result import QaResult
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import of_split, split_subjects
@@ -36,20 +39,35 @@ from synth_spark.workspace import RunPaths
 FIELD_MINIMUM = {"training": 90, "holdout": 10, "synthetic": 100}  # subjects below which the field reports nothing
 
 
-def run_qa(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes, published: Path) -> dict[str, float]:
-    """Compare the run's synthetic tables with the source; writes paths.qa.
+@dataclass(frozen=True)
+class Attackers:
+    """What attacks with networks, which this room does not load."""
+
+    nats_of: SubjectNats
+    fit_profiles: FitProfiles
+
+
+def run_qa(
+    spark: SparkSession,
+    config: Config,
+    paths: RunPaths,
+    *,
+    salt: bytes,
+    published: Path,
+    attackers: Attackers,
+    measured: Mapping[str, float],
+) -> QaResult:
+    """Compare the run's synthetic tables with the source, attack, judge. Writes nothing: who calls discloses.
 
     Args:
         published: folder of the physical tables `subjects` and, unless data are flat, `events`.
-
-    Returns:
-        QaResult.metrics() and qa.seconds.
+        measured: figures that are known already.
 
     Raises:
         ContractError: the source is not the one that was encoded, or a table is missing.
         GateUndecided: there is nothing to compare.
     """
-    started, logger = time.perf_counter(), stage_logger("qa")
+    logger = stage_logger("qa")
     codebook, manifest = Codebook.load(paths.codebook), Manifest.load(paths.manifest)
     source = read_source(spark, config)
     check_source(source, manifest)
@@ -58,23 +76,18 @@ def run_qa(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes,
     events = _written(spark, published / EVENTS_TABLE, paths.run_id) if codebook.events else None
     with spark_progress(spark, "qa: integrity"):
         figures = _integrity(spark, subjects, events, codebook, paths)
-    sets = [
-        _persisted(histories)
-        for histories in (
-            of_split(source.histories, assignment, (TRAINING, VALIDATION)),
-            of_split(source.histories, assignment, (HOLDOUT,)),
-            synthetic_histories(subjects, events, codebook, config),
-        )
-    ]
+    real = [of_split(source.histories, assignment, splits) for splits in ((TRAINING, VALIDATION), (HOLDOUT,))]
+    sets = [_persisted(own) for own in (*real, synthetic_histories(subjects, events, codebook, config))]
     figures |= _sizes(sets, has_events=events is not None)
     with spark_progress(spark, "qa: compare"):
         clock = codebook.events.order_by if codebook.events else None
-        found = compare(*sets, order_by=clock, codebook=codebook, seed=config.qa.seed)
-    for histories in sets:
-        histories.subjects.unpersist()
-        histories.events.unpersist()
-    assignment.unpersist()
-    figures |= found.figures
+        seed, profiles = config.qa.seed, attackers.fit_profiles
+        found = compare(*sets, order_by=clock, codebook=codebook, seed=seed, fit_profiles=profiles)
+    for table in (assignment, *(part for own in sets for part in (own.subjects, own.events))):
+        table.unpersist()
+    with spark_progress(spark, "qa: attack the model"):
+        attacked = _attack_model(spark, codebook, manifest, paths, attackers.nats_of, seed=config.qa.seed)
+    figures |= found.figures | attacked | {name: round(value, DIGITS) for name, value in measured.items()}
     result = QaResult(
         run_id=paths.run_id,
         name=config.name,
@@ -87,10 +100,28 @@ def run_qa(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes,
         protection=protection_counts(codebook),
         notes=_notes(figures),
         telling=found.telling,
+        associations=found.associations,
+        rules=found.rules,
     )
-    result.save(paths.qa)
-    logger.info("overall accuracy %.4f, gate %s", figures["accuracy.overall"], "passed" if result.passed else "failed")
-    return {**result.metrics(), "qa.seconds": time.perf_counter() - started}
+    logger.info("overall accuracy %.4f, gate %s", figures["accuracy.overall"], result.verdict)
+    return result
+
+
+def _attack_model(
+    spark: SparkSession, codebook: Codebook, manifest: Manifest, paths: RunPaths, nats_of: SubjectNats, *, seed: int
+) -> dict[str, float]:
+    """Nothing where the sequences that trained are gone: whoever owns them may remove them after training."""
+    if not tables.exists(spark, manifest.table):
+        return {}
+    sequences = manifest_rows(spark, manifest)
+    figures = loss_figures(sequences, codebook, paths.checkpoint / "model", nats_of, seed=seed)
+    return {name: round(value, DIGITS) for name, value in figures.items()}
+
+
+def manifest_rows(spark: SparkSession, manifest: Manifest) -> DataFrame:
+    """The sequences that the run's model trained on; those of a generation lie with the run that it came from."""
+    version, fingerprint = manifest.delta_version, manifest.codebook_fingerprint
+    return tables.read_table(spark, manifest.table, fingerprint=fingerprint, at_version=version)
 
 
 def check_source(source: Source, manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import spearmanr
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -22,6 +22,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from synth_spark.rates import area
 
 LEAST_SHARE = 0.05  # of either class among training subjects; below, there is nothing to predict
 LEAST_SUBJECTS = 100  # of each set
@@ -57,7 +59,8 @@ def usefulness_figures(tasks: Sequence[Task], *, seed: int) -> dict[str, float]:
 
     usefulness.<model>.real, .synthetic: by what the model was trained on. usefulness.real, .synthetic: of the best
     model by real training. usefulness.difference: synthetic minus real of that model, with .low and .high, a 95 %
-    interval from resampled holdout subjects. usefulness.rank_correlation: Spearman's, over models.
+    interval from resampled holdout subjects. usefulness.rank_correlation: Spearman's, over models. usefulness.rows,
+    .holdout_rows: subjects that a model learns from, and that it is judged on.
     """
     found = [_figures_of(task, seed=seed) for task in tasks if _is_answerable(task)]
     return {name: float(np.mean([figures[name] for figures in found])) for name in found[0]} if found else {}
@@ -89,6 +92,8 @@ def _figures_of(task: Task, *, seed: int) -> dict[str, float]:
         "usefulness.difference.low": low,
         "usefulness.difference.high": high,
         "usefulness.rank_correlation": float(np.nan_to_num(spearmanr(real, synthetic).statistic)),
+        "usefulness.rows": float(size),
+        "usefulness.holdout_rows": float(len(truth)),
     }
 
 
@@ -109,16 +114,6 @@ def _columns(features: Sequence[str], categories: frozenset[str]) -> ColumnTrans
         SimpleImputer(add_indicator=True, keep_empty_features=True), QuantileTransformer(n_quantiles=100)
     )
     return ColumnTransformer([("names", encode, names), ("numbers", scale, numbers)])
-
-
-def area(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Under the ROC curve, ties counted half; nan if all are of one class."""
-    positive = truth == 1
-    num_positive, num_negative = int(positive.sum()), int((~positive).sum())
-    if not num_positive or not num_negative:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative))
 
 
 def _interval(truth: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int) -> tuple[float, float]:

@@ -58,7 +58,17 @@ def _axis_statistics(
 ) -> Iterator[tuple[MetricColumn, OrderStatistics]]:
     if not columns:
         return
-    counts = _value_counts(rows, columns).where(F.col(_VALUE).isNotNull())
+    # kept: of a column with many values the counts are read four times, and counting goes over all rows
+    counts = _value_counts(rows, columns).where(F.col(_VALUE).isNotNull()).persist()
+    try:
+        yield from _statistics_of_counts(counts, columns, bins=bins, max_distinct=max_distinct)
+    finally:
+        counts.unpersist()
+
+
+def _statistics_of_counts(
+    counts: DataFrame, columns: Sequence[MetricColumn], *, bins: int, max_distinct: int
+) -> Iterator[tuple[MetricColumn, OrderStatistics]]:
     sizes = counts.groupBy(_COLUMN).agg(F.count("*").alias("distinct"), F.sum(_COUNT).alias("total")).toPandas()
     distinct = dict(zip(sizes[_COLUMN], sizes["distinct"], strict=True))
     total = dict(zip(sizes[_COLUMN], sizes["total"], strict=True))

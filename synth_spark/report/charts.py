@@ -56,6 +56,16 @@ class Chart:
     table: Table
 
 
+@dataclass(frozen=True)
+class Series:
+    """Shares per class of one data set, and how its bars look."""
+
+    name: str
+    values: list[Any]
+    color: str
+    pattern: str  # of plotly; empty: plain
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as text; a dash if there is none."""
     return "\u2013" if share is None else f"{share:.{digits}%}"
@@ -90,8 +100,8 @@ def usefulness_chart(result: QaResult) -> Chart | None:
     )
     figure = {
         "data": [
-            _dots(names, real, "trained on real subjects", REAL, "diamond", 15),
-            _dots(names, synthetic, "trained on synthetic subjects", SYNTHETIC, "circle", 15),
+            dots(names, real, "trained on real subjects", REAL, "diamond", 15),
+            dots(names, synthetic, "trained on synthetic subjects", SYNTHETIC, "circle", 15),
         ],
         "layout": layout(
             70 + 52 * len(names),
@@ -122,15 +132,15 @@ def _families_chart(
     accuracy = [result.figures[f"{prefix}.{family}"] for family in families]
     ceiling = [result.figures[f"{prefix}.{family}.ceiling"] for family in families]
     traces = [
-        _dots(names, accuracy, "these synthetic data", SYNTHETIC, "circle", 15),
-        _dots(names, ceiling, "ceiling: a second real sample", INK, "line-ns-open", 22),
+        dots(names, accuracy, "these synthetic data", SYNTHETIC, "circle", 15),
+        dots(names, ceiling, "ceiling: a second real sample", INK, "line-ns-open", 22),
     ]
     rows: list[tuple[str, ...]] = [
         (n, percent(a, 2), percent(c, 2), f"{a - c:+.2%}") for n, a, c in zip(names, accuracy, ceiling, strict=True)
     ]
     header = ["Family", "Accuracy", "Ceiling", "Difference"]
     if plain is not None:
-        traces.insert(0, _dots(names, plain, "columns without any relation", QUIET, "circle-open", 10))
+        traces.insert(0, dots(names, plain, "columns without any relation", QUIET, "circle-open", 10))
         rows = [(*row, percent(p, 2)) for row, p in zip(rows, plain, strict=True)]
         header.append("Columns without any relation")
     least = min([0.85, *(value for value in [*accuracy, *(plain or [])] if value)])
@@ -145,9 +155,10 @@ def _families_chart(
     return Chart(prefix, title, note, figure, Table(tuple(header), tuple(rows)))
 
 
-def _dots(
+def dots(
     names: Sequence[str], values: Sequence[float | None], name: str, color: str, symbol: str, size: int
 ) -> dict[str, Any]:
+    """Points in a column of names; nothing is told by colour alone."""
     return {
         "type": "scatter",
         "mode": "markers",
@@ -161,23 +172,31 @@ def _dots(
 
 def column_chart(number: int, shown: Shown, title: str, note: str) -> Chart:
     """One column: share of real and of synthetic subjects per class."""
-    labels = list(shown.axes[0])
+    series = (Series("real", shown.real, REAL, ""), Series("synthetic", shown.synthetic, SYNTHETIC, "/"))
+    return overlay_chart(f"column-{number}", title, note, shown.axes[0], series)
+
+
+def overlay_chart(chart_id: str, title: str, note: str, labels: Sequence[str], series: Sequence[Series]) -> Chart:
+    """Shares per class side by side, one bar of each series."""
     data = [
         {
             "type": "bar",
-            "x": labels,
-            "y": values,
-            "name": name,
+            "x": list(labels),
+            "y": one.values,
+            "name": one.name,
             "marker": {
-                "color": color,
-                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6, "solidity": 0.18},
+                "color": one.color,
+                "pattern": {
+                    "shape": one.pattern,
+                    "fillmode": "overlay",
+                    "fgcolor": "#ffffff",
+                    "size": 6,
+                    "solidity": 0.18,
+                },
             },
-            "hovertemplate": "%{x}: %{y:.2%}<extra>" + name + "</extra>",
+            "hovertemplate": "%{x}: %{y:.2%}<extra>" + one.name + "</extra>",
         }
-        for name, values, color, pattern in (
-            ("real", shown.real, REAL, ""),
-            ("synthetic", shown.synthetic, SYNTHETIC, "/"),
-        )
+        for one in series
     ]
     figure = {
         "data": data,
@@ -192,10 +211,10 @@ def column_chart(number: int, shown: Shown, title: str, note: str) -> Chart:
         ),
     }
     rows = tuple(
-        (label, percent(real, 2), percent(synthetic, 2))
-        for label, real, synthetic in zip(labels, shown.real, shown.synthetic, strict=True)
+        (label, *(percent(share, 2) for share in shares))
+        for label, *shares in zip(labels, *(one.values for one in series), strict=True)
     )
-    return Chart(f"column-{number}", title, note, figure, Table(("Class", "Real", "Synthetic"), rows))
+    return Chart(chart_id, title, note, figure, Table(("Class", *(one.name.capitalize() for one in series)), rows))
 
 
 def dcr_chart(result: QaResult) -> Chart | None:

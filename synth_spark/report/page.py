@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import jinja2
-from plotly.offline import get_plotlyjs
 
 from synth_spark.model.explain import Explanation
 from synth_spark.qa_result import QaResult, Shown
@@ -24,8 +19,13 @@ from synth_spark.report.charts import (
     training_chart,
     usefulness_chart,
 )
+from synth_spark.report.correlations import correlations
+from synth_spark.report.glance import protected_line, weakest
+from synth_spark.report.html import render
+from synth_spark.report.limits import limits, samples
 from synth_spark.report.pairs import pair_chart, pair_details, readable
-from synth_spark.report.style import DENSITY, DIFFERENCE
+from synth_spark.report.privacy import privacy_tables
+from synth_spark.report.rules import edges_table, rules_table
 
 _TIME_TITLES = {
     "gap": "Time to the next event",
@@ -42,14 +42,30 @@ _COMPARISONS = {
     "accuracy_holdout": "holdout alone",
     "train_vs_holdout": "the two real halves against each other",
 }
-_CRITERIA = {
+CRITERIA = {
     "rows.subjects": "All planned subjects are there",
     "rows.events": "All planned events are there",
     "orphans": "Every event belongs to a subject",
     "duplicate_keys": "No key occurs twice",
     "order_violations": "Histories are in order",
     "accuracy.overall": "Accurate enough",
+    "accuracy_gap": "No more accurate on training than a half-way copy",
+    "identical_share": "No more identical matches with training than with holdout",
     "dcr_share": "No closer to training than to holdout",
+    "nndr_share": "No closer to lone training subjects than to lone holdout subjects",
+    "membership.auc": "The data do not tell who trained",
+    "membership.true_positives": "The data name no members",
+    "membership.outliers.auc": "The data do not tell which outliers trained",
+    "membership.outliers.true_positives": "The data name no outliers as members",
+    "membership.loss.auc": "The model hardly tells who trained",
+    "membership.loss.true_positives": "The model names no members",
+    "profiling.synthetic.auc": "Profiles of half a history do not tell who trained",
+    "profiling.synthetic.true_positives": "Profiles of half a history name no members",
+    "risk.singling_out_univariate": "One value singles nobody out",
+    "risk.singling_out": "Several values single nobody out",
+    "risk.linkability": "Two halves of a record do not lead to one person",
+    "risk.inference": "Training subjects' values are no easier to guess",
+    "risk.partial_history": "Two halves of a history do not lead to one person",
 }
 
 
@@ -58,62 +74,77 @@ def render_page(
     *,
     history: Sequence[dict[str, Any]] = (),
     explanation: Explanation | None = None,
-    versions: dict[str, str] | None = None,
+    software: Mapping[str, str] | None = None,
+    drawn_from: str | None = None,
+    looks: int = 1,
 ) -> str:
-    """The page as HTML.
+    """The page as HTML: a model report, or a data report of one output.
 
     Args:
         history: one mapping per epoch with epoch, train.loss, validation.loss, seconds.
         explanation: of the model, per sub-column.
-        versions: package -> version, for the lineage.
+        software: package -> version, and the commit, for the lineage.
+        drawn_from: for an output of a size that somebody asked for, the run that trained its model: a data report.
+        looks: how often figures against this holdout had been made, these included.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    charts = _charts(result, history)
-    return environment.get_template("report.html").render(
+    chapter = correlations(result)
+    maps = {chart.id: chart for chart in chapter.maps} if chapter else {}
+    charts = _charts(result, history) | maps
+    return render(
+        "report.html",
+        charts,
+        pairs=pair_details(result),
         result=result,
+        drawn_from=drawn_from,
+        looks=looks,
+        flavour=_flavour(result, drawn_from),
         has_events="rows.events" in result.figures,
-        headline=_headline(result),
+        headline=headline(result),
         tiles=_tiles(result),
-        criteria=[(_CRITERIA.get(item.name, item.name), item) for item in result.gate],
-        charts=charts,
+        weakest=weakest(result),
+        protected_line=protected_line(result),
+        criteria=[(CRITERIA.get(item.name, item.name), item) for item in result.gate],
         columns=[chart for chart in charts.values() if chart.id.startswith("column-") and not _is_time(chart, result)],
         times=[chart for chart in charts.values() if chart.id.startswith("column-") and _is_time(chart, result)],
+        correlations=chapter,
         comparisons=_comparisons(result),
         persistence=_persistence(result),
         telling=_telling(result),
-        membership=_membership(result),
+        privacy=privacy_tables(result),
         attributes_risk=percent(result.figures.get("source_risk.attributes")),
         usefulness=_usefulness(result),
-        identical=_identical(result),
         protection=_protection(result),
+        edges=edges_table(result),
+        rules=rules_table(result),
         learned=_learned(explanation),
-        lineage=_lineage(result, versions or {}),
+        lineage=Table(("What", "Value"), tuple(lineage_of(result, software or {}, drawn_from).items())),
         auc=_auc(result),
-        data=_data(charts, result),
-        plotly=get_plotlyjs(),
-        style=_template("report.css"),
-        script=_template("report.js"),
+        limits=limits(result),
+        samples=samples(result),
     )
 
 
-def _template(name: str) -> str:
-    return resources.files("synth_spark.report").joinpath("templates", name).read_text(encoding="utf-8")
+def _flavour(result: QaResult, drawn_from: str | None) -> str:
+    subjects = f"{result.figures.get('rows.subjects', 0):,.0f} synthetic subjects"
+    if drawn_from is None:
+        return f"This report judges the model of this run by what it gives by default, {subjects}."
+    whose = "this run's own model" if drawn_from == result.run_id else f"the model of run {drawn_from}"
+    return f"This report judges one output: {subjects}, asked for by number and drawn from {whose}."
 
 
 def _charts(result: QaResult, history: Sequence[dict[str, Any]]) -> dict[str, Chart]:
     found: list[Chart | None] = [accuracy_chart(result), behaviour_chart(result), dcr_chart(result)]
     found += [usefulness_chart(result), risk_chart(result), training_chart(history), pair_chart(result)]
     found += [
-        column_chart(number, shown, _title(shown), _column_note(result, shown))
+        column_chart(number, shown, title_of(shown), _column_note(result, shown))
         for number, shown in enumerate(result.shown)
         if len(shown.columns) == 1 and shown.axes[0]
     ]
     return {chart.id: chart for chart in found if chart is not None}
 
 
-def _title(shown: Shown) -> str:
+def title_of(shown: Shown) -> str:
+    """What people call the column."""
     return _TIME_TITLES.get(shown.columns[0]) or readable(shown.columns[0])
 
 
@@ -130,7 +161,8 @@ def _column_note(result: QaResult, shown: Shown) -> str:
     return ", ".join(parts)
 
 
-def _headline(result: QaResult) -> str:
+def headline(result: QaResult) -> str:
+    """The verdict of the gate in one sentence."""
     if result.passed:
         return "These synthetic data pass every criterion of the release gate."
     failed = sum(not item.ok for item in result.gate)
@@ -150,7 +182,8 @@ def _tiles(result: QaResult) -> list[tuple[str, str, str]]:
     if "order_violations" in figures:
         tiles.append(("Out of order", f"{figures['order_violations']:,.0f}", "events not in their place"))
     if "auc_event" in figures:
-        tiles.append(("Discriminator", f"{figures['auc_event']:.3f}", "0.5: cannot tell real from synthetic"))
+        halves = f"; two real halves {figures['auc_event.control']:.3f}" if "auc_event.control" in figures else ""
+        tiles.append(("Discriminator", f"{figures['auc_event']:.3f}", f"0.5: cannot tell from real{halves}"))
     if "dcr_share" in figures:
         tiles.append(("Closer to training", percent(figures["dcr_share"]), "50 %: as close to people it never saw"))
     return tiles
@@ -185,16 +218,6 @@ def _persistence(result: QaResult) -> Table | None:
     return Table(("Difference of persistence", "Synthetic against real", "Training against holdout"), tuple(rows))
 
 
-def _identical(result: QaResult) -> Table:
-    names = {
-        "identical_share.training": "synthetic subjects that also occur in training",
-        "identical_share.holdout": "synthetic subjects that also occur in holdout",
-        "identical_share.control": "control: holdout subjects that also occur in training",
-    }
-    rows = [(text, percent(result.figures[name], 2)) for name, text in names.items() if name in result.figures]
-    return Table(("Subjects equal in every value", "Share"), tuple(rows))
-
-
 def _auc(result: QaResult) -> Table | None:
     figures = result.figures
     if "auc_event" not in figures:
@@ -212,21 +235,6 @@ def _auc(result: QaResult) -> Table | None:
 def _telling(result: QaResult) -> Table:
     rows = [(readable(label), f"{lost:.4f}") for label, lost in result.telling]
     return Table(("What gives subjects away", "Area lost when shuffled"), tuple(rows))
-
-
-def _membership(result: QaResult) -> Table:
-    names = {"membership": "all subjects", "membership.outliers": "outliers, a tenth of them"}
-    rows = [
-        (name, _between(result, f"{prefix}.auc", 3), _between(result, f"{prefix}.true_positives", 4))
-        for prefix, name in names.items()
-        if f"{prefix}.auc" in result.figures
-    ]
-    return Table(("Attacked", "AUC (95 %)", "Members found at 1 % false alarms (95 %)"), tuple(rows))
-
-
-def _between(result: QaResult, name: str, digits: int) -> str:
-    value, low, high = (result.figures[name + suffix] for suffix in ("", ".low", ".high"))
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _usefulness(result: QaResult) -> str:
@@ -266,17 +274,7 @@ def _learned(explanation: Explanation | None) -> Table:
     return Table(("Code", "Values", "Bits by its marginal", "Bits by the model", "Learned"), tuple(rows))
 
 
-def _lineage(result: QaResult, versions: dict[str, str]) -> Table:
-    rows = [("run", result.run_id), *result.lineage.items(), *((f"version of {k}", v) for k, v in versions.items())]
-    return Table(("What", "Value"), tuple(rows))
-
-
-def _data(charts: dict[str, Chart], result: QaResult) -> str:
-    """Figures and pairs for the script, safe inside a script element."""
-    document = {
-        "charts": {chart.id: chart.figure for chart in charts.values()},
-        "pairs": pair_details(result),
-        "scales": {"density": DENSITY, "difference": DIFFERENCE},
-    }
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def lineage_of(result: QaResult, software: Mapping[str, str], drawn_from: str | None) -> dict[str, str]:
+    """Where the data come from: run, model, source and codebook, seeds, software."""
+    versions = {f"version of {name}": value for name, value in software.items() if value}
+    return {"run": result.run_id, "model trained by run": drawn_from or result.run_id, **result.lineage, **versions}

@@ -26,7 +26,8 @@ def pair_chart(result: QaResult) -> Chart | None:
     scores = {item.columns: item for item in result.items if item.family in ("univariate", "bivariate", "successor")}
     rows = [item.columns[0] for item in result.items if item.family == "univariate"]
     contexts = sorted({label for columns in scores for label in columns if label.startswith("ctx::")})
-    names = _worst_first(rows + contexts, scores)[:MAX_MAP_COLUMNS]
+    everything = rows + contexts
+    names = _worst_first(everything, scores)[:MAX_MAP_COLUMNS]
     if len(names) < 2:
         return None
     with_next = any(item.family == "successor" for item in result.items)
@@ -68,9 +69,19 @@ def pair_chart(result: QaResult) -> Chart | None:
     return Chart(
         "pairs",
         "How far below its ceiling each pair is",
-        "Lighter is better; white is at the ceiling or above. Choose a cell to see the pair in both data.",
+        "Lighter is better; white is at the ceiling or above. Choose a cell to see the pair in both data."
+        + _left_out(len(everything) - len(names), len(names)),
         figure,
-        Table(("Columns", "Accuracy", "Ceiling", "Difference"), tuple(_rows(result.items))),
+        Table(("Columns", "Accuracy", "Ceiling", "Difference"), tuple(_rows(result.items, set(names)))),
+    )
+
+
+def _left_out(number: int, held: int) -> str:
+    """Map and table hold the same columns: at 200 columns a table of all pairs would be most of the page."""
+    return (
+        f" Map and table hold the {held} columns with the least accurate pairs, {number} are left out."
+        if number
+        else ""
     )
 
 
@@ -97,8 +108,13 @@ def pair_details(result: QaResult) -> list[dict[str, Any]]:
     return details
 
 
-def _rows(items: Sequence[ItemScore]) -> list[tuple[str, ...]]:
-    wanted = [item for item in items if item.family in ("bivariate", "successor")]
+def _rows(items: Sequence[ItemScore], names: set[str]) -> list[tuple[str, ...]]:
+    wanted = [
+        item
+        for item in items
+        if (item.family == "bivariate" and names.issuperset(item.columns))
+        or (item.family == "successor" and item.columns[0] in names)
+    ]
     wanted.sort(key=lambda item: item.accuracy - item.ceiling)
     return [
         (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from synth_spark.model.explain import Explanation, explain
@@ -13,23 +13,41 @@ from synth_spark.qa_result import QaResult
 from synth_spark.report.page import render_page
 from synth_spark.workspace import RunPaths
 
-_PACKAGES = ("synth-spark", "pyspark", "delta-spark", "torch", "petastorm", "pyarrow", "numpy", "scikit-learn")
 
-
-def run_report(paths: RunPaths) -> dict[str, int | float | str]:
+def run_report(
+    paths: RunPaths, *, software: Mapping[str, str] | None = None, drawn_from: str | None = None, looks: int = 1
+) -> dict[str, int | float | str]:
     """Write paths.report from what the run has left; needs neither Spark nor a network.
+
+    Args:
+        software: what made the data, by package.
+        drawn_from: for a data report, the run that trained the model. The chapters about its training stand in that
+            run's own report; here they would say nothing about this output.
+        looks: how often figures against this holdout had been made, these included.
 
     Raises:
         ContractError: there is no QA result, or it is damaged.
     """
     result = QaResult.load(paths.qa)
+    own_model = drawn_from is None or drawn_from == paths.run_id
     page = render_page(
-        result, history=read_history(paths), explanation=read_explanation(paths), versions=installed_versions()
+        result,
+        history=read_history(paths) if own_model else (),
+        explanation=read_explanation(paths) if own_model else None,
+        software=software,
+        drawn_from=drawn_from,
+        looks=looks,
     )
-    temporary = paths.report.with_name(paths.report.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, paths.report)
+    write_page(paths.report, page)
     return {"report.bytes": len(page.encode("utf-8"))}
+
+
+def write_page(path: Path, page: str) -> None:
+    """Replace a page whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def read_history(paths: RunPaths) -> list[dict[str, Any]]:
@@ -46,14 +64,3 @@ def read_explanation(paths: RunPaths) -> Explanation | None:
     """What the model says of itself; None without a training."""
     folder = paths.checkpoint / "model"
     return explain(folder) if folder.exists() else None
-
-
-def installed_versions() -> dict[str, str]:
-    """Python and the packages that made the data."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

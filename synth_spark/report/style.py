@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 REAL, SYNTHETIC, QUIET, INK, GRID = "#0072b2", "#e69f00", "#8a8f98", "#1d2430", "#e6e8ec"
+OTHER_RUN = "#882255"  # beside SYNTHETIC where two runs are compared; darker than REAL in grey print
 GOOD_TO_BAD = [[0.0, "#f4f7fb"], [0.25, "#c6dbef"], [0.5, "#6baed6"], [0.75, "#2171b5"], [1.0, "#08306b"]]
 DENSITY = [[0.0, "#ffffff"], [0.15, "#dbe9f6"], [0.4, "#89bedc"], [0.7, "#2b7bba"], [1.0, "#08306b"]]
 DIFFERENCE = [[0.0, "#0072b2"], [0.5, "#ffffff"], [1.0, "#d55e00"]]

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from synth_spark.workspace import Workspace
+from tests.gates import OPEN_GATE
 
 ROOT = Path(__file__).parents[2]
 SECRETS: dict[str, Any] = {
@@ -24,7 +25,7 @@ SECRETS: dict[str, Any] = {
     "key": 738_204_915_626_073,
 }
 TINY_MODEL = {"width": 16, "hidden": 8, "threads": 1, "max_epochs": 2, "calibration_rounds": 0}
-EASY_GATE = {"gate": {"max_accuracy_gap": 1.0, "max_dcr_z": 100.0}}
+EASY_GATE = {"gate": OPEN_GATE}
 
 
 def load_beside(name: str) -> Any:

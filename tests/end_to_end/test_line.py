@@ -16,13 +16,15 @@ import pytest
 
 from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
 from synth_spark.pipeline.runs import RunState, newest_run, runs_of
+from tests.gates import OPEN_GATE
 
 if TYPE_CHECKING:
     from conftest import MadeLine
     from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-STRICT_GATE = {"gate": {"max_accuracy_gap": 0.0, "max_dcr_z": 100.0}}
+EASY_GATE = {"gate": OPEN_GATE}
+STRICT_GATE = {"gate": {**OPEN_GATE, "max_accuracy_gap": 0.0}}
 LOOPBACK_UP = """
 import fcntl, os, socket, struct, sys
 with socket.socket() as any_socket:
@@ -46,6 +48,10 @@ def _rows(spark: SparkSession, line: MadeLine, run_id: str, table: str) -> Count
 
 def _publications(spark: SparkSession, line: MadeLine) -> list[Any]:
     return spark.read.format("delta").load(str(line.workspace.published / RUNS_TABLE)).orderBy("publication").collect()
+
+
+def _decisions(spark: SparkSession, line: MadeLine) -> list[Any]:
+    return spark.read.format("delta").load(str(line.workspace.published / "decisions")).orderBy("decided_at").collect()
 
 
 def _killed_in(line: MadeLine, stage: str, *arguments: str) -> RunState:
@@ -146,6 +152,29 @@ def test_a_failed_gate_publishes_nothing_unless_forced(made_line: MadeLine, spar
     last = _publications(spark, made_line)[-1]
     assert (last.run_id, last.forced, last.gate) == (generation.run_id, True, "failed")
     assert any("accuracy" in criterion for criterion in last.failed_criteria)
+    decisions = _decisions(spark, made_line)
+    told = [("qa", "failed"), ("publish", "refused"), ("publish", "forced")]
+    assert [(row.stage, row.decision) for row in decisions][-3:] == told
+    marks = {item.name: item.mark for item in decisions[-1].criteria}
+    assert marks["accuracy.overall"] == "not met" and marks["membership.auc"] == "met"
+
+
+def test_every_look_at_the_holdout_is_counted_and_their_number_is_limited(
+    made_line: MadeLine, spark: SparkSession
+) -> None:
+    looks = [row for row in _decisions(spark, made_line) if row.stage == "qa"]
+    assert [row.evaluation for row in looks] == list(range(1, len(looks) + 1)) and len(looks) >= 2
+    assert len({row.holdout for row in looks}) == 1
+    run_id = looks[-1].run_id
+    evidence = made_line.workspace.run(run_id).qa.read_bytes()
+    tired = made_line.write_config("tired", qa={**EASY_GATE, "max_evaluations": len(looks)})
+    refused = made_line.call("qa", tired, "--run", run_id)
+    assert refused.returncode == 21 and "qa.max_evaluations" in refused.stderr
+    assert made_line.workspace.run(run_id).qa.read_bytes() == evidence
+    again = made_line.call("qa", made_line.write_config("again", qa=EASY_GATE), "--run", run_id)
+    assert again.returncode == 0 and "criteria met" in again.stdout, again.stderr
+    first, second = (json.loads(text) for text in (evidence, made_line.workspace.run(run_id).qa.read_bytes()))
+    assert first["figures"] == second["figures"]  # two looks at the same tables, to the last digit
 
 
 def test_wrong_usage_has_codes_of_its_own(made_line: MadeLine) -> None:

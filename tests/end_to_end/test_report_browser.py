@@ -1,4 +1,4 @@
-"""The report in a real browser: no error, no request, a pair opens when it is clicked, nothing wider than a phone."""
+"""Reports in a real browser: no error, no request, a pair opens when it is clicked, nothing wider than a phone."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from synth_spark.report.comparison import Side, render_comparison
 from synth_spark.report.page import render_page
-from tests.plain.qa_example import example_result
+from tests.plain.qa_example import example_result, wide_result
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -43,7 +45,16 @@ def browser() -> Iterator[Browser]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example's page as a file."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render_page(example_result(), history=HISTORY, versions={"python": "3"}), encoding="utf-8")
+    path.write_text(render_page(example_result(), history=HISTORY, software={"python": "3"}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example beside one that failed, as a file."""
+    path = tmp_path_factory.mktemp("comparison") / "compare.html"
+    sides = [Side(example_result(), {"seed": "1"}, {}), Side(example_result(passed=False), {"seed": "2"}, {}, "run-0")]
+    path.write_text(render_comparison(*sides), encoding="utf-8")
     return path
 
 
@@ -56,7 +67,6 @@ def opened(browser: Browser, report: Path, width: int) -> tuple[Page, list[str],
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(report.as_uri())
-    page.wait_for_selector("#figure-accuracy svg")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.wait_for_function("[...document.querySelectorAll('.plot[data-chart]')].every(p => p.querySelector('svg'))")
     return page, said, asked
@@ -68,7 +78,35 @@ def test_opens_without_an_error_or_a_request(browser: Browser, report: Path, wid
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("document.querySelectorAll('.plot[data-chart]').length") >= 6
+    assert page.evaluate("document.querySelectorAll('.plot[data-chart]').length") >= 9
+    for chapter in ("weakest", "correlations", "limits"):
+        box = page.locator(f"#{chapter}").bounding_box()
+        assert box is not None and 0 < box["width"] <= width
+    assert page.locator("#correlations .heatmaplayer").count() == 3
+    page.close()
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_two_runs_side_by_side_open_as_well(browser: Browser, comparison: Path, width: int) -> None:
+    page, said, asked = opened(browser, comparison, width)
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # families, columns, and an overlay of each of the two columns
+    assert page.evaluate("document.querySelectorAll('.plot[data-chart] svg.main-svg').length") >= 4
+    names = page.locator("#figures tbody th").first.bounding_box()
+    assert names is not None and names["height"] < 100, "a name must not break letter by letter"
+    page.close()
+
+
+def test_sixty_of_two_hundred_columns_fit_a_phone(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "wide.html"
+    wide = wide_result(200)
+    # the charts of all columns take half a minute to draw and are not what is looked at here
+    path.write_text(render_page(replace(wide, shown=wide.shown[-5:])), encoding="utf-8")
+    page, said, _ = opened(browser, path, 400)
+    assert said == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
     page.close()
 
 

@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.gates import OPEN_GATE
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 QUICK = {
     "train": {"width": 16, "hidden": 8, "threads": 1, "max_epochs": 2, "calibration_rounds": 0},
-    "qa": {"gate": {"max_accuracy_gap": 1.0, "max_dcr_z": 100.0}},
+    "qa": {"gate": OPEN_GATE},
 }
 
 

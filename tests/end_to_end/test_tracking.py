@@ -75,3 +75,25 @@ def test_the_model_serves_what_the_sample_stage_drew(made_line: MadeLine, store:
     assert not [file for file in folder.rglob("*") if file.suffix in (".pkl", ".pickle", ".pt", ".bin")]
     examples = list(folder.rglob("input_example.json"))
     assert examples and json.loads(examples[0].read_text(encoding="utf-8"))["columns"] == ["num_subjects", "seed"]
+
+
+def test_the_gate_moves_the_aliases_and_tells_why(made_line: MadeLine, store: Any) -> None:
+    champion = store.get_model_version_by_alias("made", "champion")
+    run = store.get_run(champion.run_id).data
+    assert run.tags["publish.gate"] == "passed" and run.metrics["gate.passed"] == 1.0
+    newest = max(store.search_model_versions("name = 'made'"), key=lambda version: int(version.version))
+    assert store.get_model_version_by_alias("made", "candidate").version == newest.version
+    assert run.tags["gate.membership.auc"].startswith("met: ")
+    assert run.metrics["gate.membership.auc.met"] == 1.0 and run.metrics["gate.membership.auc.limit"] == 1.0
+    assert run.metrics["qa.evaluations"] >= 1
+
+
+@pytest.mark.parametrize(("forced", "promoted"), [(0, 1), (1, 0)])
+def test_force_makes_no_champion(forced: int, promoted: int) -> None:
+    from types import SimpleNamespace
+
+    from synth_spark.pipeline.tracked import _published
+
+    calls: list[int] = []
+    _published(SimpleNamespace(tracker=SimpleNamespace(promote=lambda: calls.append(1))), {"forced": forced})  # type: ignore[arg-type]
+    assert len(calls) == promoted

@@ -23,6 +23,7 @@ FORBIDDEN = {
 ROOMS = {
     "model": {"plain", "torch"},
     "train": {"plain", "torch"},
+    "attack": {"plain", "torch"},
     "source": {"plain", "spark"},
     "encode": {"plain", "spark"},
     "decode": {"plain", "spark"},

@@ -23,6 +23,7 @@ RAW = {
     "grocery/orders.csv": "id,users_id,date,source\n1_1,1,2004-01-22,phone\n2_1,2,2005-04-21,fax\n",
     "virtualdatalab/retail_len100.csv": "new_order,prod,id\nYes,coke,7\nNo,bread,7\nYes,coke,3\n",
     "virtualdatalab/berka_len10.csv": "id,amount,bank,operation,type,k_symbol\n1,1000.0,nan,VKLAD,PRIJEM,nan\n",
+    "census/census.csv": "age,workclass\n39,?\n",
     "fidelity-benchmark/adult_trn.csv": "age,workclass\n23,Private\n",
     "fidelity-benchmark/adult_val.csv": "age,workclass\n37,?\n",
     "fidelity-benchmark/online-shoppers_trn.csv": "Region,Weekend\n1,True\n",
@@ -59,7 +60,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_data_sets_of_the_issue_are_there() -> None:
-    expected = {"cdnow", "flights", "grocery", "retail_len100", "berka_len10", "adult", "online_shoppers"}
+    expected = {"cdnow", "flights", "grocery", "retail_len100", "berka_len10", "adult", "online_shoppers", "census"}
     assert {path.stem for path in CONFIGS} == expected
 
 

@@ -10,6 +10,7 @@ from synth_spark.qa.binning import (
     DAY_MICROSECONDS,
     AxisBins,
     CategoryBins,
+    KnownValues,
     OrderStatistics,
     candidate_positions,
     fit_category_bins,
@@ -112,3 +113,13 @@ def test_missing_and_empty_compete_for_places_but_always_are_classes() -> None:
 def test_unknown_text_is_other() -> None:
     bins = CategoryBins(("x", "(empty)", "(other)", "_RARE_", "(n/a)"))
     assert bins.code(np.array(["x", "never seen", None], dtype=object)).tolist() == [0, bins.other, 4]
+
+
+def test_known_values_are_told_from_others_and_missing_ones() -> None:
+    texts = KnownValues(("", "a", "b"))
+    assert texts.size == 5
+    assert texts.code(np.array(["b", "", "c", None, "a"], dtype=object)).tolist() == [2, 0, 3, 4, 1]
+    assert texts.code(np.array([None, None], dtype=object)).tolist() == [4, 4]
+    assert KnownValues((0.0, 2.5)).code(np.array([2.5, np.nan, -0.0, 1.0])).tolist() == [1, 3, 0, 2]
+    assert KnownValues((2**62 + 1,)).code(np.array([2**62 + 1, 2**62])).tolist() == [0, 1]
+    assert KnownValues(()).code(np.array(["a", None], dtype=object)).tolist() == [0, 1]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from synth_spark.columns import EVENT_INDEX
-from synth_spark.qa.distances import dcr_control, dcr_share
+from synth_spark.qa.distances import dcr_control, dcr_share, smoke_tests
 from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, plan_layout
 from synth_spark.qa.subject_points import SubjectFrame, fit_space
 
@@ -38,6 +38,23 @@ def test_copies_stand_out_and_real_data_do_not() -> None:
     copies = training + rng.integers(-20, 20, training.shape)
     assert dcr_share(copies, training, holdout).z > 20
     assert abs(dcr_control(training, holdout).z) < 3
+
+
+def test_copies_of_lone_subjects_have_a_small_ratio_of_neighbour_distances() -> None:
+    rng = np.random.default_rng(2)
+    training, holdout = (rng.integers(0, 100_000, (500, 3)).astype(float) for _ in range(2))
+    copied = smoke_tests(training + 1, training, holdout)
+    assert copied["nndr_share"] > 0.95 and copied["nndr_share.p"] < 1e-6
+    assert copied["nndr.q05.training"] < 0.01 < copied["nndr.q05.holdout"]
+    fresh = smoke_tests(rng.integers(0, 100_000, (500, 3)).astype(float), training, holdout)
+    assert fresh["nndr_share.p"] > 0.001 and fresh["dcr_share.p"] > 0.001
+
+
+def test_equal_neighbours_have_a_ratio_of_one() -> None:
+    queries, training, holdout = (np.array(v, dtype=float)[:, None] for v in ([0], [0, 0], [1, 3]))
+    found = smoke_tests(queries, training, holdout)
+    assert (found["nndr.q05.training"], found["nndr.q05.holdout"]) == (1.0, pytest.approx(1 / 3))
+    assert found["nndr_share"] == 0.0 and found["dcr_share"] == 1.0
 
 
 def frame(histories: dict[str, list[tuple[float, str | None]]]) -> SubjectFrame:

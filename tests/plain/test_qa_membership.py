@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth_spark.qa.membership import attack, membership_figures, wilson
+from synth_spark.qa.likelihood import marginal_nats
+from synth_spark.qa.membership import loss_attack, membership_figures
 
 
 def points(seed: int, count: int = 800) -> np.ndarray:
@@ -38,16 +39,19 @@ def test_too_few_subjects_give_no_figures() -> None:
     assert "membership.outliers.auc" not in membership_figures(points(1, 90), points(2, 90), points(3, 90))
 
 
-def test_the_interval_of_the_area_covers_as_often_as_it_says() -> None:
-    rng, covered = np.random.default_rng(0), 0
-    members = np.repeat([1, 0], 150)
-    for _ in range(300):
-        scores = np.concatenate([rng.normal(0.5, 1.0, 150), rng.normal(0.0, 1.0, 150)])
-        found = attack(members, scores)
-        covered += found.auc_low <= 0.6382 <= found.auc_high  # P(N(.5, sqrt 2) > 0)
-    assert 0.9 <= covered / 300 <= 0.99
+def test_members_whom_the_model_knows_are_found_however_long_their_histories_are() -> None:
+    rng = np.random.default_rng(0)
+    marginal = rng.gamma(2.0, 20.0, 2000)
+    is_member = np.repeat([1, 0], 1000)
+    learned = marginal * rng.normal(0.8, 0.05, 2000) - 0.1 * marginal * is_member
+    assert loss_attack(learned, marginal, is_member).auc.low > 0.85
+    assert abs(loss_attack(marginal * rng.normal(0.8, 0.05, 2000), marginal, is_member).auc.value - 0.5) < 0.05
 
 
-def test_wilson_by_hand() -> None:
-    assert wilson(0.1, 100) == pytest.approx((0.0552, 0.1744), abs=1e-4)
-    assert wilson(0.0, 50) == pytest.approx((0.0, 0.0713), abs=1e-4)
+def test_what_codes_cost_those_who_know_marginals_only() -> None:
+    static = np.array([[0], [0], [0], [1]])
+    events = np.array([[[1], [1]], [[1], [0]], [[0], [0]], [[0], [0]]])
+    reference = static, np.array([2, 1, 0, 0]), events  # the event codes that count: 1, 1, 1
+    one = np.array([[1]]), np.array([1]), np.array([[[0], [1]]])  # the padding behind its one event counts nothing
+    found = marginal_nats(one, reference, ([2], [2]))
+    assert found == pytest.approx([-np.log(1.5 / 5) - np.log(0.5 / 4)])

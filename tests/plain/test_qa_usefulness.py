@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from synth_spark.qa.discriminator import telling_columns
-from synth_spark.qa.usefulness import Task, area, models, usefulness_figures
+from synth_spark.qa.usefulness import Task, models, usefulness_figures
+from synth_spark.rates import area
 
 
 def rows(seed: int, count: int = 600, *, dependent: bool = True) -> pd.DataFrame:
@@ -31,6 +32,7 @@ def task(synthetic: pd.DataFrame) -> Task:
 def test_good_synthetic_rows_are_as_useful_as_real_ones() -> None:
     found = usefulness_figures([task(rows(3))], seed=1)
     assert found["usefulness.real"] > 0.85
+    assert (found["usefulness.rows"], found["usefulness.holdout_rows"]) == (600, 600)
     assert found["usefulness.difference"] == pytest.approx(0.0, abs=0.03)
     assert found["usefulness.difference.low"] < found["usefulness.difference"] < found["usefulness.difference.high"]
     assert {name for name in models(1) if f"usefulness.{name}.synthetic" in found} == set(models(1))

@@ -8,11 +8,12 @@ from pyspark.sql import SparkSession
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.config import GateSettings
 from synth_spark.histories import Histories
-from synth_spark.qa.compare import compare, smoke_figures
+from synth_spark.qa.compare import compare
 from synth_spark.qa.controls import independent, perturbed
 from synth_spark.qa.distances import dcr_share
 from synth_spark.qa.gate import judge
 from synth_spark.qa.pairs import layout_of
+from synth_spark.qa.privacy import point_figures
 from synth_spark.qa.samples import sample_event_rows, sample_subjects
 from synth_spark.qa.subject_points import fit_space
 from tests.with_spark.qa_data import cdnow, histories, part, random_tables
@@ -26,7 +27,7 @@ def persisted(data: Histories) -> Histories:
 
 
 def failed(figures: dict[str, float]) -> list[str]:
-    criteria = judge({**WRITTEN, **figures}, GateSettings(), has_events=True, has_key=True)
+    criteria = judge({**WRITTEN, **figures}, GateSettings(), has_events=True, has_key=True, has_model=False)
     return [item.name for item in criteria if not item.ok]
 
 
@@ -56,17 +57,6 @@ def test_independent_columns_fail_on_accuracy_and_pass_on_privacy(spark: SparkSe
     found = compare(training, holdout, shuffled, order_by="date", codebook=None, seed=0)
     assert failed(found.figures) == ["accuracy.overall"]
     assert found.figures["auc_event"] > 0.7
-
-
-@pytest.mark.slow
-def test_training_data_with_a_tenth_of_the_cells_swapped_fail_on_privacy(spark: SparkSession) -> None:
-    whole = cdnow(spark)
-    training, holdout = (part(whole, of=2, number=number, seed=2) for number in (0, 1))
-    swapped = persisted(perturbed(training, share=0.1, seed=3, order_by="date", tie_break=None))
-    found = compare(training, holdout, swapped, order_by="date", codebook=None, seed=0)
-    assert failed(found.figures) == ["dcr_share"]
-    assert found.figures["dcr_share"] > 0.7
-    assert found.figures["identical_share.training"] > 2 * found.figures["identical_share.control"]
 
 
 @pytest.mark.slow
@@ -104,5 +94,5 @@ def test_figures_of_data_with_missing_values_texts_and_attributes(spark: SparkSe
     assert abs(found["dcr_share"] - 0.5) < 4 * found["dcr_share.standard_error"]
     assert found["accuracy.overall"] > found["accuracy.overall.ceiling"] - 0.03
     assert 0.4 < found["auc_event"] < 0.6
-    again = smoke_figures(sets, layout_of(sets[0]), order_by="at", seed=0)
+    again = point_figures(sets, layout_of(sets[0]), order_by="at", fit_profiles=None, seed=0)
     assert {name: round(value, 6) for name, value in again.items()} == {name: found[name] for name in again}

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+import pytest
+from pyspark.sql import DataFrame, SparkSession
 
-from synth_spark.qa.integrity import check_integrity, history_digests, identical_share, order_violations
+from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
+from synth_spark.histories import Histories
+from synth_spark.qa.integrity import (
+    check_integrity,
+    history_digests,
+    identical_figures,
+    identical_share,
+    order_violations,
+)
 from tests.with_spark.qa_data import codebook_of, histories, random_tables, table_of
 
 
@@ -78,3 +87,32 @@ def test_histories_are_identical_only_in_every_value(spark: SparkSession) -> Non
     digests = [history_digests(data) for data in (real, renamed, other)]
     assert identical_share(digests[1], digests[0]) == 1.0
     assert identical_share(digests[2], digests[0]) == 0.0
+
+
+def digests(spark: SparkSession, numbers: list[int], prefix: str) -> DataFrame:
+    rows = [(f"{prefix}{place}", number) for place, number in enumerate(numbers)]
+    people = spark.createDataFrame(rows, f"{SUBJECT_KEY} string, number int")
+    nothing = spark.createDataFrame([], f"{SUBJECT_KEY} string, {EVENT_INDEX} int")
+    return history_digests(Histories(people, nothing))
+
+
+def test_a_history_that_many_have_counts_once_and_chance_decides(spark: SparkSession) -> None:
+    training, holdout = list(range(40)), list(range(20, 60))
+    copies = digests(spark, [*range(15), *[0] * 50, 20, 45, 99], "s")
+    sides = digests(spark, training, "t"), digests(spark, holdout, "h")
+    found = identical_figures(*sides, copies)
+    assert (found["identical_share.only_training"], found["identical_share.only_holdout"]) == (15, 1)
+    assert found["identical_share.p"] == pytest.approx(17 / 2**16)  # 15 or 16 heads of 16
+    assert found["identical_share.training"] == pytest.approx(66 / 68)
+    assert found["identical_share.control"] == 0.5
+    nothing = identical_figures(*sides, digests(spark, [77, 78], "s"))
+    assert nothing["identical_share.p"] == 1.0
+    assert "identical_share.p" not in identical_figures(sides[0], digests(spark, [], "h"), copies)
+
+
+def test_the_larger_of_training_and_holdout_is_cut(spark: SparkSession) -> None:
+    training, holdout = digests(spark, list(range(900)), "t"), digests(spark, list(range(900, 1200)), "h")
+    found = identical_figures(training, holdout, digests(spark, list(range(1200)), "s"))
+    assert found["identical_share.only_holdout"] == 300
+    assert 240 < found["identical_share.only_training"] < 360
+    assert found["identical_share.p"] > 0.001

@@ -118,3 +118,28 @@ def test_histograms_are_cross_tabulations_whatever_the_partitions(spark: SparkSe
             expected = np.zeros_like(counts)
             np.add.at(expected, (frame[SET].to_numpy(), *(codes[axis] for axis in axes)), 1)
             assert (counts == expected).all()
+
+
+def test_every_pair_has_the_association_of_the_rows_behind_it(spark: SparkSession) -> None:
+    sets = tuple(histories(spark, *random_tables(seed)) for seed in (10, 11, 12))
+    layout = layout_of(sets[0])
+    pairs = pairs_of_sets(sets, layout, seed=0).persist()
+    quality = measure_quality(sets, pairs, layout, seed=0)
+    found = {item.columns: item for item in quality.associations}
+    assert list(found) == [item.columns for item in quality.items if item.family == "bivariate"]
+    frame = pairs.toPandas()
+    ids = {column.label: column.id for column in layout.all}
+    bins = fit_bins(pairs.where(F.col(SET) < 2), layout.all, bins=10)
+    synthetic = frame[frame[SET] == 2]
+    ordered = found["tgt::am.ount", "tgt::at"]
+    known = synthetic.dropna(subset=[ids["tgt::am.ount"], ids["tgt::at"]])
+    codes = [bins[ids[label]].code(known[ids[label]]) for label in ordered.columns]
+    assert ordered.ordered == (True, True)
+    assert ordered.synthetic == pytest.approx(np.corrcoef(*codes)[0, 1])
+    named = found["tgt::flag", "tgt::ki nd"]
+    codes = [bins[ids[label]].code(synthetic[ids[label]]) for label in named.columns]
+    table = pd.crosstab(*codes).to_numpy()
+    expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
+    chi2 = ((table - expected) ** 2 / expected).sum()
+    assert named.ordered == (False, False)
+    assert named.synthetic == pytest.approx(np.sqrt(chi2 / table.sum() / (min(table.shape) - 1)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
+from synth_spark.model.checkpoint import save_checkpoint
 from synth_spark.model.network import ModelConfig, SequenceModel
 from tests import toy
 
@@ -33,6 +35,14 @@ def config() -> ModelConfig:
 @pytest.fixture
 def model(config: ModelConfig) -> SequenceModel:
     return with_random_weights(config)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model: SequenceModel) -> Path:
+    """The model as it is saved."""
+    toy.codebook().save(tmp_path / "codebook.json")
+    save_checkpoint(tmp_path / "model", model, tmp_path / "codebook.json", {"seed": 1})
+    return tmp_path / "model"
 
 
 @pytest.fixture

@@ -13,14 +13,6 @@ from synth_spark.model.checkpoint import load_checkpoint, save_checkpoint
 from synth_spark.model.network import ModelConfig
 from synth_spark.model.plans import PlannedVariety
 from synth_spark.model.recall import TimeCodes
-from tests import toy
-
-
-@pytest.fixture
-def folder(tmp_path, model):
-    toy.codebook().save(tmp_path / "codebook.json")
-    save_checkpoint(tmp_path / "model", model, tmp_path / "codebook.json", {"seed": 1})
-    return tmp_path / "model"
 
 
 def test_round_trip(folder, model):

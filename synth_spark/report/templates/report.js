@@ -8,6 +8,7 @@
     if (!figure || node.dataset.drawn) return;
     node.dataset.drawn = "yes";
     if (node.dataset.chart === "pairs" || node.dataset.chart === "accuracy") shorten(figure);
+    if (node.dataset.chart.startsWith("correlations-")) narrow(figure);
     Plotly.newPlot(node, figure.data, figure.layout, config).then(function () {
       if (node.dataset.chart === "pairs") node.on("plotly_click", function (event) { choose(event.points[0].customdata); });
     });
@@ -18,6 +19,12 @@
     if (window.innerWidth > 600) return;
     figure.data.forEach(function (trace) { if (trace.type === "heatmap") trace.showscale = false; });
     figure.layout.font = Object.assign({}, figure.layout.font, { size: 11 });
+  }
+
+  // names of columns leave little of a phone's width to a map
+  function narrow(figure) {
+    if (window.innerWidth > 600) return;
+    figure.layout.xaxis.tickfont = figure.layout.yaxis.tickfont = { size: 8 };
   }
 
   const waiting = document.querySelectorAll(".plot[data-chart]");

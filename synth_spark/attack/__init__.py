@@ -1,0 +1,1 @@
+"""Attacks that need a network: likelihoods under a released model, learned profiles of histories. [torch]"""

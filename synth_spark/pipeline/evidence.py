@@ -1,0 +1,93 @@
+"""The qa stage as the line runs it: counted, attacked, judged, recorded, and only then disclosed. [spark;
+attacks load torch when they begin]"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING
+
+from synth_spark.columns import DECISIONS_TABLE
+from synth_spark.config import Config
+from synth_spark.errors import GateFailed, GateUndecided
+from synth_spark.pipeline.canaries import canary_figures
+from synth_spark.pipeline.reports import write_report
+from synth_spark.pipeline.runs import Figures
+from synth_spark.publish.decisions import FORCED, PUBLISH, PUBLISHED, QA, REFUSED, Decision, evaluations, record
+from synth_spark.publish.stage import run_publish
+from synth_spark.qa.stage import Attackers, run_qa
+from synth_spark.qa_result import QaResult
+
+if TYPE_CHECKING:
+    from synth_spark.pipeline.opened import OpenRun
+
+
+def evaluate(run: OpenRun) -> Figures:
+    """Make the run's QA result and report; the look at the holdout is a row of the table of decisions before.
+
+    Returns:
+        QaResult.metrics(), qa.seconds, qa.evaluations (against this holdout so far), and the report's figures.
+
+    Raises:
+        GateUndecided: the holdout was looked at qa.max_evaluations times already, or there is nothing to compare.
+        ContractError: the source is not the one that was encoded, or a table is missing.
+    """
+    from synth_spark.attack.likelihood import subject_nats
+    from synth_spark.attack.profiles import fit_profiles
+
+    started = time.perf_counter()
+    decisions, holdout = run.workspace.published / DECISIONS_TABLE, holdout_name(run.config)
+    number = evaluations(run.spark, decisions, holdout) + 1
+    if number > run.config.qa.max_evaluations:
+        raise GateUndecided(
+            f"qa.max_evaluations: the holdout of {run.config.name} was judged against {number - 1} times already, so a "
+            "pass would prove little; choose another seed, which draws a new holdout and trains anew, or raise it"
+        )
+    result = run_qa(
+        run.spark,
+        run.config,
+        run.paths,
+        salt=run.workspace.salt(),
+        published=run.workspace.published,
+        attackers=Attackers(subject_nats, fit_profiles),
+        measured=canary_figures(run),
+    )
+    record(run.spark, decisions, Decision(run.paths.run_id, QA, result.verdict, holdout, number, result.gate))
+    result.save(run.paths.qa)
+    figures: Figures = {**result.metrics(), "qa.seconds": time.perf_counter() - started, "qa.evaluations": number}
+    return {**figures, "gate": result.verdict, **write_report(run.workspace, run.paths, run.state, looks=number)}
+
+
+def publish(run: OpenRun, *, force: bool) -> Figures:
+    """Publish, and record that, or that it was refused.
+
+    Raises:
+        GateFailed, GateUndecided: refused; the views are as they were.
+        ContractError: see run_publish.
+    """
+    try:
+        figures: Figures = run_publish(run.spark, run.config, run.workspace, run.paths, force=force)
+    except (GateFailed, GateUndecided):
+        _record(run, REFUSED)
+        raise
+    if not figures["already_published"]:
+        _record(run, FORCED if figures["forced"] else PUBLISHED)
+    return figures
+
+
+def _record(run: OpenRun, decision: str) -> None:
+    """What became of a publication, with the criteria that were known."""
+    decisions, holdout = run.workspace.published / DECISIONS_TABLE, holdout_name(run.config)
+    criteria = QaResult.load(run.paths.qa).gate if run.paths.qa.exists() else ()
+    number = evaluations(run.spark, decisions, holdout)
+    record(run.spark, decisions, Decision(run.paths.run_id, PUBLISH, decision, holdout, number, criteria))
+
+
+def holdout_name(config: Config) -> str:
+    """Names the subjects that are held out of this data set in its workspace: what the split is drawn from.
+
+    Not from the source's content: where it grows, the subjects that were held out before still are.
+    """
+    drawn_from = {"name": config.name, "seed": config.seed, "split": config.split.model_dump()}
+    return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()[:16]

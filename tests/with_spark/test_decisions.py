@@ -1,0 +1,53 @@
+"""Every look at a holdout and every decision is a row, and stays one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from synth_spark import tables
+from synth_spark.publish.decisions import FORCED, PUBLISH, QA, Decision, evaluations, record
+from synth_spark.qa_result import Criterion
+
+MET = Criterion("membership.auc", 0.51, 0.52, True, "0.51", low=0.5, high=0.52)
+UNKNOWN = Criterion("dcr_share", None, None, False, "no holdout")
+
+
+def test_looks_are_counted_by_holdout_and_criteria_are_kept(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "decisions"
+    assert evaluations(spark, path, "a") == 0
+    for number, holdout in enumerate(("a", "b", "a"), start=1):
+        record(spark, path, Decision(f"run-{number}", QA, "undecided", holdout, 1, (MET, UNKNOWN)))
+    record(spark, path, Decision("run-3", PUBLISH, FORCED, "a", 2, (MET,)))
+    assert (evaluations(spark, path, "a"), evaluations(spark, path, "b"), evaluations(spark, path, "c")) == (2, 1, 0)
+    row = tables.read_table(spark, path).where("run_id = 'run-1'").collect()[0]
+    assert [item.asDict() for item in row.criteria] == [
+        {
+            "name": "membership.auc",
+            "value": 0.51,
+            "low": 0.5,
+            "high": 0.52,
+            "limit": 0.52,
+            "mark": "met",
+            "reason": "0.51",
+        },
+        {
+            "name": "dcr_share",
+            "value": None,
+            "low": None,
+            "high": None,
+            "limit": None,
+            "mark": "undecided",
+            "reason": "no holdout",
+        },
+    ]
+
+
+def test_nothing_is_taken_back(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "decisions"
+    record(spark, path, Decision("run", QA, "failed", "a", 1, ()))
+    with pytest.raises(Exception, match="DELTA_CANNOT_MODIFY_APPEND_ONLY"):
+        spark.sql(f"DELETE FROM {tables.identifier(path)}")
+    assert evaluations(spark, path, "a") == 1
