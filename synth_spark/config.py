@@ -223,8 +223,8 @@ class GateSettings(Section):
     max_overfit: float = Field(
         0.5,
         ge=0,
-        description="accuracy against training may exceed that against holdout by this share of what a copy of "
-        "training would show",
+        description="how far accuracy against training may exceed that against holdout: 0 as an independent sample "
+        "would, 1 as a copy of training",
     )
     max_smoke_z: float = Field(
         3.0, gt=0, description="identical matches, DCR and NNDR may lean towards training by this many standard errors"

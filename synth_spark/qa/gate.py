@@ -23,6 +23,7 @@ _LEANS = {"dcr_share": "distance to the closest record", "nndr_share": "neighbou
 _BY_MODEL = "membership.loss"
 _ATTACKS = {"membership": True, "membership.outliers": False, _BY_MODEL: True, "profiling.synthetic": False}
 _RISKS = ("singling_out_univariate", "singling_out", "linkability", "inference", "partial_history")
+_HALVES = ("training", "holdout")
 _UNATTACKED = (
     "too few training or holdout subjects to attack",
     "too few training or holdout subjects to attack, or the sequences that trained were removed",
@@ -84,14 +85,17 @@ def _accuracy(figures: Mapping[str, float], settings: GateSettings) -> Criterion
 
 
 def _overfit(figures: Mapping[str, float], settings: GateSettings) -> Criterion:
-    gap, halves = figures.get("accuracy_gap"), figures.get("train_vs_holdout.overall")
-    if gap is None or halves is None:
+    names = ("accuracy_gap", "train_vs_holdout.overall", *(f"accuracy_{part}.overall.ceiling" for part in _HALVES))
+    if any(name not in figures for name in names):
         return _unknown("accuracy_gap", _HOLDOUT)
-    copy = max(1 - halves, 1e-9)  # training itself is 1 against training and this much less against holdout
-    limit = settings.max_overfit * copy
+    gap, halves, *ceilings = (figures[name] for name in names)
+    # a small holdout is farther from anybody's sample than a large training half
+    nobody = ceilings[0] - ceilings[1]
+    copy = max(1 - halves, nobody)  # training itself is 1 against training and this much less against holdout
+    limit = nobody + settings.max_overfit * (copy - nobody)
     reason = (
         f"accuracy against training is {gap:.4f} above that against holdout, at most {limit:.4f} allowed "
-        f"({settings.max_overfit:g} of the {copy:.4f} that a copy of training would show)"
+        f"({settings.max_overfit:g} of the way from an independent sample's {nobody:.4f} to a copy's {copy:.4f})"
     )
     return Criterion("accuracy_gap", gap, limit, gap <= limit, reason)
 

@@ -22,6 +22,8 @@ GOOD = {
     "accuracy.overall.ceiling": 0.97,
     "accuracy_gap": 0.01,
     "train_vs_holdout.overall": 0.96,
+    "accuracy_training.overall.ceiling": 0.97,
+    "accuracy_holdout.overall.ceiling": 0.97,
     "identical_share.p": 0.3,
     "identical_share.only_training": 20.0,
     "identical_share.only_holdout": 18.0,
@@ -99,6 +101,14 @@ def test_limits_come_from_the_settings_and_belong_to_the_good_side() -> None:
     assert {item.name for item in judged(GOOD, strict) if not item.ok} == wanted
 
 
+def test_a_small_holdout_may_be_farther_from_everybody() -> None:
+    """A gap that a copy of half the way shows where both halves are as large; here it is that of any sample."""
+    small = {**GOOD, "accuracy_holdout.overall.ceiling": 0.95}
+    assert not passed(judged({**GOOD, "accuracy_gap": 0.0299}))
+    assert passed(judged({**small, "accuracy_gap": 0.0299}))
+    assert not passed(judged({**small, "accuracy_gap": 0.0301}))
+
+
 def test_intervals_go_with_their_figures() -> None:
     found = {item.name: item for item in judged(GOOD)}
     assert (found["membership.auc"].low, found["membership.auc"].high) == (0.515, 0.545)
@@ -111,6 +121,7 @@ def test_intervals_go_with_their_figures() -> None:
         ("dcr_share", {"dcr_share"}),
         ("identical_share", {"identical_share"}),
         ("train_vs_holdout", {"accuracy_gap"}),
+        ("accuracy_holdout", {"accuracy_gap"}),
         ("membership", {"membership.auc", "membership.loss.auc"}),
     ],
 )
