@@ -54,6 +54,7 @@ DEV = [
     "playwright==1.65.2",  # drives Debian's chromium in the browser test; brings no browser of its own
     "pytest==9.2.0",
     "pytest-timeout==2.4.0",
+    "pytest-xdist==3.8.0",
     "ruff==0.17.6",
     "types-PyYAML==6.0.12.20261113",
     "wheel==0.45.1",  # from 0.46 on it no longer builds for setuptools < 70.1

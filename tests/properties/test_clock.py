@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
 from synth_spark.codecs import calendar, length
 from synth_spark.encode.clock import Clock, end_of
+from tests.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -32,17 +33,9 @@ THRESHOLDS = dict.fromkeys(("start", "period", "elapsed", "times", "gaps"), 5)
 
 @pytest.fixture
 def small(spark: SparkSession) -> Iterator[SparkSession]:
-    """Few partitions and no compilation: the expressions are many, the rows are few."""
-    changed = {
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    }
-    for key, value in changed.items():
-        spark.conf.set(key, value)
-    yield spark
-    for key in changed:
-        spark.conf.unset(key)
+    """Hundreds of expressions on few rows."""
+    with uncompiled(spark):
+        yield spark
 
 
 def _histories(seed: int, subjects: int, per_day: int, spread: int) -> list[list[int]]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as some
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import CODECS, units
 from synth_spark.codecs.rounding import DECIMAL_STEPS
+from tests.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -91,17 +92,9 @@ MADE = some.builds(
 
 @pytest.fixture
 def small(spark: SparkSession) -> Iterator[SparkSession]:
-    """Few partitions, and hundreds of expressions that are not compiled first (production compiles, see with_spark)."""
-    changed = {
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    }
-    for key, value in changed.items():
-        spark.conf.set(key, value)
-    yield spark
-    for key in changed:
-        spark.conf.unset(key)
+    """Hundreds of expressions on few rows."""
+    with uncompiled(spark):
+        yield spark
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from synth_spark.codebook import Codebook
 from synth_spark.config import parse_config
 from synth_spark.errors import ConfigError, SourceError, SynthError
 from synth_spark.workspace import Workspace
+from tests.uncompiled import uncompiled
 from tests.with_spark.odd_columns import COLUMNS, HELD, SUBJECTS
 
 if TYPE_CHECKING:
@@ -116,17 +117,9 @@ CELLS = sorted([*COLUMNS, "constant-length", *CLOCKS, *REFUSED])
 
 @pytest.fixture(scope="module")
 def quick(spark_session: SparkSession) -> Iterator[SparkSession]:
-    """Few partitions and no compilation: the expressions are many, the rows are few."""
-    changed = {
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    }
-    for key, value in changed.items():
-        spark_session.conf.set(key, value)
-    yield spark_session
-    for key in changed:
-        spark_session.conf.unset(key)
+    """Hundreds of expressions on few rows."""
+    with uncompiled(spark_session):
+        yield spark_session
 
 
 def _round_trip(spark: SparkSession, folder: Path, events: DataFrame, **settings: Any) -> DataFrame:
