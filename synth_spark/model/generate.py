@@ -28,7 +28,7 @@ from synth_spark.model.recall import Recall, Standing
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
 _MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory
 
-_Recalled = Callable[[int, Tensor, Tensor], Tensor]
+_Recalled = Callable[[Tensor, int, Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,8 @@ class _State:
     weekday: Tensor
     counts: Tensor  # how often each code came, all sub-columns side by side
     amounts: Tensor  # logarithm of one more than that
+    distinct: Tensor  # how many codes of each sub-column came
+    once: Tensor  # how many of them once
 
     @classmethod
     def start(cls, events: _Events, num_subjects: int) -> _State:
@@ -185,7 +187,8 @@ class _State:
         hidden, cell, into_history, previous, mean_sum = (torch.zeros(num_subjects, size) for size in sizes)
         codes = torch.full((num_subjects, events.num_columns), NO_CODE)
         counts = torch.zeros(2, num_subjects, events.recall.starts[-1])
-        return cls(hidden, cell, into_history, previous, mean_sum, codes, codes[:, 0], counts[0], counts[1])
+        none = torch.zeros_like(codes)
+        return cls(hidden, cell, into_history, previous, mean_sum, codes, codes[:, 0], counts[0], counts[1], none, none)
 
     def first(self, count: int) -> _State:
         if count == len(self.hidden):
@@ -210,20 +213,22 @@ class _State:
             day = codes[:, time.ordered]
             self.weekday = torch.where(day == SAME_DAY, self.weekday, day)
         counts = self.counts.gather(1, where) + 1
+        self.distinct = self.distinct + (counts == 1)
+        self.once = self.once + (counts == 1).long() - (counts == 2).long()
         self.counts.scatter_(1, where, counts)
         self.amounts.scatter_(1, where, counts.log1p_())
         self.codes = codes
 
     def recalled(self, recall: Recall, index: Tensor, remaining: Tensor, plan: Plan) -> _Recalled:
-        """What to add to the logits of a sub-column, given what its output map reads and the codes before it."""
+        """Adds to the logits of a sub-column, given what its output map reads and the codes before it."""
 
-        standing = Standing(self.codes, self.weekday, index, remaining, plan)
+        standing = Standing(self.codes, self.weekday, index, remaining, plan, self.distinct, self.once)
 
-        def added(column: int, hidden: Tensor, codes: Tensor) -> Tensor:
+        def add(logits: Tensor, column: int, hidden: Tensor, codes: Tensor) -> None:
             amount = self.amounts[:, recall.starts[column] : recall.starts[column + 1]]
-            return recall(column, hidden, codes, amount, standing)
+            recall.add_to(logits, column, hidden, codes, amount, standing)
 
-        return added
+        return add
 
 
 class _Columns:
@@ -249,7 +254,7 @@ class _Columns:
             hidden = hidden + torch.relu(torch.addmm(self.block_biases[column], hidden, self.blocks[column]))
             logits = torch.addmm(bias, hidden, weight)
             if added is not None:
-                logits += added(column, hidden, codes)
+                added(logits, column, hidden, codes)
             if pairs.calibrated:
                 logits += pairs.of_codes(column, sums)
             drawn = inverse_cdf(logits, draws[:, column])

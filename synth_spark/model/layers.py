@@ -7,7 +7,7 @@ H head width, X context width, P position features.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -65,8 +65,11 @@ class CodeRows(nn.Module):
         self.shared = nn.Parameter(torch.randn(num_waves, width) * shared) if num_waves else None
 
     def forward(self) -> Tensor:
-        """rows_KD."""
-        return self.own if self.shared is None else torch.addmm(self.own, self.waves, self.shared)
+        """rows_KD, in float32: the product is too small for casting to pay."""
+        if self.shared is None:
+            return self.own
+        with torch.autocast(self.own.device.type, enabled=False):
+            return torch.addmm(self.own, self.waves, self.shared)
 
 
 def waves_of(ranks: Sequence[int]) -> Tensor:
@@ -159,21 +162,9 @@ class ColumnHeads(nn.Module):
         first = first.view(-1, self.num_columns, self.hidden).transpose(0, 1)
         return first + F.relu(torch.baddbmm(self.block_bias, first, self.block_weight))
 
-    def negative_log_likelihood(
-        self, codes: Tensor, embedded: Tensor, given: Tensor | None = None, added: Added | None = None
-    ) -> Tensor:
-        """nats_NC of codes_NC, in float32; `added` gives what to add to a column's logits."""
-        hidden = self.hidden_layer(embedded, given)
-        losses = []
-        for column, (output, rows) in enumerate(zip(self.output_layers, hidden.unbind(0), strict=True)):
-            logits = output(rows).float()
-            if added is not None:
-                logits = logits + added(column, rows)
-            losses.append(F.cross_entropy(logits, codes[:, column], reduction="none"))
-        return torch.stack(losses, dim=-1)
-
-
-Added = Callable[[int, Tensor], Tensor]  # sub-column, hidden_NH -> NK
+    def logits(self, hidden: Tensor) -> list[Tensor]:
+        """logits_NK of each sub-column, of hidden_CNH."""
+        return [output(rows) for output, rows in zip(self.output_layers, hidden.unbind(0), strict=True)]
 
 
 class PositionFeatures(nn.Module):

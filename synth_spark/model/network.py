@@ -25,12 +25,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from synth_spark.codecs.order import UNORDERED, Ranks
-from synth_spark.model.layers import Added, CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
+from synth_spark.model.layers import CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
 from synth_spark.model.pairs import PairSums
 from synth_spark.model.plans import NO_CODE, PlannedVariety
 from synth_spark.model.recall import Recall, TimeCodes
+from synth_spark.model.recalled import recall_window
 
 STATIC_DROPOUT = 5  # times dropout: the chance that a static sub-column is left out, a half at most
 FIRST_EVENT_FROM = 16  # index from which the first event is given: earlier, small data only learns it by heart
@@ -154,19 +156,17 @@ class EventNetwork(nn.Module):
         if past.num_steps:
             total += past.total[:, None]
         plan = self.recall.plans.of(static_codes)
-        recalled = self.recall.over(index, remaining, plan, event_codes, past)
-        time_left = self.recall.plans.time_left(recalled.period_before, plan.end[:, None])
+        before = torch.cat([past.codes[:, None], event_codes[:, :-1]], dim=1)
+        time_left = self.recall.plans.time_left(before[..., 0], plan.end[:, None])
         position = self.position(index.expand(num_subjects, -1), remaining, time_left)
-        given = self.from_past(self._moving(states, previous, total / index.clamp(min=1)[:, None], position))
-        given = given + self.from_static(self._without_columns(self.static_embedding(static_codes)))[:, None]
-        given = given + self.from_first(self._thinned(first[:, None])) * (index >= FIRST_EVENT_FROM)[:, None]
-        added: Added = recalled.added
-        if self.pairs.calibrated:
-            before = torch.cat([past.codes[:, None], event_codes[:, :-1]], dim=1)
-            added = self._with_pairs(added, static_codes, event_codes, before)
-        nats = self.heads.negative_log_likelihood(
-            event_codes.flatten(0, 1), embedded.flatten(0, 1), given.flatten(0, 1), added
-        )
+        moving = self._moving(states, previous, total / index.clamp(min=1)[:, None], position)
+        rows = (remaining > 0).flatten().nonzero()[:, 0]  # N, events that exist: heads work on these alone
+        given = self.from_past(moving.flatten(0, 1)[rows]) + self._lasting(static_codes, first, index, rows)
+        recalled = recall_window(self.recall, event_codes, rows, index, remaining, plan, past)
+        heads_read = self.heads.hidden_layer(embedded.flatten(0, 1)[rows], given)
+        pairs = self._pairs(static_codes[rows // num_steps], recalled.codes, recalled.standing.before)
+        found = recalled.nats(self.heads.logits(heads_read), heads_read, pairs)
+        nats = found.new_zeros(num_subjects * num_steps, found.shape[1]).index_copy(0, rows, found)
         left = (
             hidden,
             cell,
@@ -178,12 +178,21 @@ class EventNetwork(nn.Module):
             recalled.counts,
         )
         past = Past(past.num_steps + num_steps, *(part.detach() for part in left))
-        return nats.view(event_codes.shape) * (remaining > 0)[..., None], past
+        return nats.view(event_codes.shape), past
 
-    def _with_pairs(self, added: Added, static_codes: Tensor, event_codes: Tensor, before: Tensor) -> Added:
-        sums = self.pairs.before(static_codes.repeat_interleave(event_codes.shape[1], 0), before.flatten(0, 1))
-        codes = event_codes.flatten(0, 1)
-        return lambda column, hidden: added(column, hidden) + self.pairs.added(column, codes, sums)
+    def _lasting(self, static_codes: Tensor, first: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+        """What static codes and, once the history is long, its first event give: N(CH)."""
+        of_static = self.from_static(self._without_columns(self.static_embedding(static_codes)))
+        both = torch.cat([of_static, of_static + self.from_first(self._thinned(first[:, None]))[:, 0]])
+        is_late = (index >= FIRST_EVENT_FROM)[rows % len(index)]
+        return both[rows // len(index) + is_late * len(static_codes)]
+
+    def _pairs(self, static_codes: Tensor, codes: Tensor, before: Tensor) -> list[Tensor] | None:
+        """added_NK of each sub-column."""
+        if not self.pairs.calibrated:
+            return None
+        sums = self.pairs.before(static_codes, before)
+        return [self.pairs.added(column, codes, sums) for column in range(codes.shape[1])]
 
     def _moving(self, states: Tensor, previous: Tensor, mean: Tensor, position: Tensor) -> Tensor:
         """What changes from step to step of what the heads are given, joined."""
@@ -260,9 +269,12 @@ class SequenceModel(nn.Module):
 
     def static_nats(self, static_codes: Tensor) -> Tensor:
         """nats_BS of static_codes_BS."""
-        pairs = self.static_pairs
-        added = (lambda column, hidden: pairs.added(column, static_codes, None)) if pairs.calibrated else None
-        return self.static_heads.negative_log_likelihood(static_codes, self.static_embedding(static_codes), added=added)
+        heads, pairs = self.static_heads, self.static_pairs
+        logits = [part.float() for part in heads.logits(heads.hidden_layer(self.static_embedding(static_codes), None))]
+        if pairs.calibrated:
+            logits = [part + pairs.added(column, static_codes, None) for column, part in enumerate(logits)]
+        columns = zip(logits, static_codes.unbind(1), strict=True)
+        return torch.stack([functional.cross_entropy(part, codes, reduction="none") for part, codes in columns], dim=1)
 
     def event_nats(
         self, static_codes: Tensor, event_codes: Tensor, num_events: Tensor, past: Past | None = None

@@ -41,9 +41,10 @@ class Plan:
         """Of the foremost histories."""
         return Plan(self.varieties[:count], self.end[:count])
 
-    def of_events(self, num_steps: int) -> Plan:
-        """For each of the events of a window."""
-        return Plan(self.varieties.repeat_interleave(num_steps, 0), self.end.repeat_interleave(num_steps, 0))
+    def of_events(self, num_steps: int, rows: Tensor) -> Plan:
+        """Of rows_N among the events of a window, which has num_steps of each history."""
+        histories = rows // num_steps
+        return Plan(self.varieties[histories], self.end[histories])
 
 
 class Plans(nn.Module):
@@ -66,18 +67,27 @@ class Plans(nn.Module):
         varieties = torch.stack(bounds, dim=1) if bounds else static_codes.new_zeros(len(static_codes), 0, 2)
         return Plan(varieties, static_codes[:, self.end])
 
-    def to_come(self, column: int, plan: Plan, seen: Tensor) -> Tensor | None:
-        """New codes of a sub-column that are still to come, fewest and most: N2; None where nothing is planned."""
-        if column not in self.place:
-            return None
-        return (plan.varieties[:, self.place[column]] - seen.sum(1, keepdim=True)).clamp(min=0)
+    def to_come(self, column: int, plan: Plan, distinct: Tensor) -> Tensor:
+        """New codes of a planned sub-column that are still to come, fewest and most: N2; distinct_NC came already."""
+        return (plan.varieties[:, self.place[column]] - distinct[:, column, None]).clamp(min=0)
 
-    def features(self, column: int, to_come: Tensor, remaining: Tensor) -> Tensor:
-        """What to_come_N2 in remaining_N events means: features_N(width)."""
+    def with_features(self, variety: Tensor, columns: slice, plan: Plan, distinct: Tensor, remaining: Tensor) -> Tensor:
+        """variety_CN(width) of some sub-columns, plus what the codes to come mean in remaining_N events."""
+        numbers = range(distinct.shape[1])[columns]
+        if not any(number in self.place for number in numbers):
+            return variety
+        rows = list(variety.unbind(0))
+        for row, number in enumerate(numbers):
+            if number in self.place:
+                features = self._features(self.to_come(number, plan, distinct), remaining)
+                rows[row] = rows[row] + features @ self.weights[self.place[number]]
+        return torch.stack(rows)
+
+    def _features(self, to_come: Tensor, remaining: Tensor) -> Tensor:
+        """to_come_N2 -> features_NF."""
         logs, events = to_come.float().log1p(), remaining.float().clamp(min=0).log1p()
         pace = to_come.float().mean(1).log1p() - events
-        found = torch.stack([logs[:, 0], logs[:, 1], pace, (to_come[:, 1] == 0).float()], dim=1)
-        return found @ self.weights[self.place[column]]
+        return torch.stack([logs[:, 0], logs[:, 1], pace, (to_come[:, 1] == 0).float()], dim=1)
 
     def time_left(self, last: Tensor, end: Tensor) -> Tensor:
         """Periods from that of the event before (below 0: none yet) to the planned end; shapes as broadcast."""

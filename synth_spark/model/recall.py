@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.plans import NO_CODE, Plan, PlannedVariety, Plans, breaks_plan
 
-RULED_OUT = -1e4  # added to a logit: exp gives 0, and unlike minus infinity it can be multiplied by 0
+RULED_OUT = -1e4  # added to a logit: exp gives 0, and unlike minus infinity its differences are numbers
 UNPLANNED = -5e3  # likewise, but where a plan leaves no code at all, time still does not go back
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
@@ -53,6 +52,8 @@ class Standing:
     num_before: Tensor  # N, events before
     remaining: Tensor  # N, events to come, this one included
     plan: Plan
+    distinct: Tensor  # NC, how many codes of a sub-column came
+    once: Tensor  # NC, how many of them came once
 
 
 class Recall(nn.Module):
@@ -75,72 +76,59 @@ class Recall(nn.Module):
             nn.init.zeros_(self.ahead.weight)
             nn.init.zeros_(self.ahead.bias)
 
-    def forward(self, column: int, hidden: Tensor, codes: Tensor, amount: Tensor, standing: Standing) -> Tensor:
-        """added_NK for one sub-column.
+    def gates(self, columns: slice, hidden: Tensor, standing: Standing) -> Tensor:
+        """gates_CN3 of some sub-columns: what a code's logit gets if it came, by how often, and if it came just before.
 
         Args:
-            hidden: NH, what the column's output map reads.
-            codes: NC, of the event itself; only the columns before this one are looked at.
-            amount: NK, logarithm of one more than how often each code of this column came.
-            standing: of N.
+            hidden: CNH, what the output maps of these sub-columns read.
         """
-        gates = torch.baddbmm(self.bias[column, None], hidden[None], self.weight[column, None])[0].float()
-        seen, remaining, plan = amount > 0, standing.remaining, standing.plan
-        variety = _variety(seen, amount, standing.num_before) @ self.from_variety[column]
-        to_come = self.plans.to_come(column, plan, seen)
-        if to_come is not None:
-            variety = variety + self.plans.features(column, to_come, remaining)
-        gates = gates + (torch.tanh(variety) @ self.of_variety[column]).float()
-        added = gates[:, 0:1] * seen + gates[:, 1:2] * amount
-        last = standing.before[:, column : column + 1]
-        begun = last != NO_CODE
-        added = added.scatter_add(1, last.clamp(min=0), gates[:, 2:3] * begun)
-        if column == 0 and self.ahead is not None:
-            left = self.plans.time_left(last, plan.end[:, None])
-            added = added + self._ahead(self.ahead(hidden).float(), last, left) * begun
-            added = added.masked_fill(self.plans.leads_elsewhere(last, remaining[:, None], plan), UNPLANNED)
-        if to_come is not None:
-            added = added.masked_fill(breaks_plan(to_come, seen, remaining), UNPLANNED)
-        ruled_out = self._ruled_out(column, codes, standing.before, standing.weekday)
-        return added if ruled_out is None else added.masked_fill(ruled_out, RULED_OUT)
+        gates = torch.baddbmm(self.bias[columns], hidden, self.weight[columns]).float()
+        variety = torch.bmm(_variety(standing, columns), self.from_variety[columns])
+        variety = self.plans.with_features(variety, columns, standing.plan, standing.distinct, standing.remaining)
+        return gates + torch.bmm(torch.tanh(variety), self.of_variety[columns]).float()
 
-    def _ahead(self, of_hidden: Tensor, last: Tensor, left: Tensor) -> Tensor:
-        """added_NK for the period. One bold leap early in a long history leaves too little time for what remains:
-        what a leap costs must be seen for each code by itself."""
+    def leap(self, column: int, hidden: Tensor, standing: Standing) -> Tensor | None:
+        """added_NK for the period; None for other sub-columns. One bold leap early in a long history leaves too little
+        time for what remains: what a leap costs must be seen for each code by itself."""
+        if column or self.ahead is None:
+            return None
+        last = standing.before[:, :1]
+        left = self.plans.time_left(last, standing.plan.end[:, None])
         every = torch.arange(self.cardinalities[0], device=last.device)
         leap = (every - last.clamp(min=0)).clamp(min=0)
         used = torch.log1p(left.float()) - torch.log1p((left - leap).clamp(min=0).float())
-        steps, linear, squared = of_hidden.split([len(every), 1, 1], dim=1)
-        return steps.gather(1, leap) + linear * used + squared * used.square()
+        steps, linear, squared = self.ahead(hidden).float().split([len(every), 1, 1], dim=1)
+        return (steps.gather(1, leap) + linear * used + squared * used.square()) * (last != NO_CODE)
 
-    def over(self, index: Tensor, remaining: Tensor, plan: Plan, codes: Tensor, past: RecalledPast) -> Recalled:
-        """For a window of events.
+    def forbidden(self, column: int, codes: Tensor, amount: Tensor, standing: Standing) -> list[tuple[Tensor, float]]:
+        """Masks NK of codes of a sub-column that time or plan forbid, and what to add to their logits.
 
         Args:
-            index: T, of each event in its history.
-            remaining: BT, events to come.
-            plan: of B.
-            codes: BTC.
-            past: of B, before the window.
+            codes: NC, of the event itself; only the columns before this one are looked at.
+            amount: NK, above 0 for codes that came.
         """
-        before = torch.cat([past.codes[:, None], codes[:, :-1]], dim=1)
-        weekdays = torch.cat([past.weekday[:, None], self._weekdays(codes, past.weekday)], dim=1)
-        standing = Standing(
-            before.flatten(0, 1),
-            weekdays[:, :-1].flatten(),
-            index.expand(len(codes), -1).flatten(),
-            remaining.flatten(),
-            plan.of_events(codes.shape[1]),
-        )
-        return Recalled(self, codes, standing, before[..., 0], weekdays[:, -1], past.counts)
+        found = []
+        plan, before, remaining = standing.plan, standing.before, standing.remaining
+        if column == 0 and self.time.ordered:
+            found.append((self.plans.leads_elsewhere(before[:, :1], remaining[:, None], plan), UNPLANNED))
+        if column in self.plans.place:
+            to_come = self.plans.to_come(column, plan, standing.distinct)
+            found.append((breaks_plan(to_come, amount > 0, remaining), UNPLANNED))
+        ruled_out = self._ruled_out(column, codes, before, standing.weekday)
+        return found if ruled_out is None else [*found, (ruled_out, RULED_OUT)]
 
-    def _weekdays(self, codes: Tensor, weekday: Tensor) -> Tensor:
-        """The latest weekday named at each event: BT."""
-        if not self.time.day:
-            return weekday[:, None].expand(-1, codes.shape[1])
-        days = torch.cat([weekday[:, None], codes[..., self.time.ordered]], dim=1)
-        named = torch.where(days == SAME_DAY, 0, torch.arange(days.shape[1], device=days.device))
-        return days.gather(1, named.cummax(1).values)[:, 1:]
+    @torch.no_grad()
+    def add_to(
+        self, logits: Tensor, column: int, hidden: Tensor, codes: Tensor, amount: Tensor, standing: Standing
+    ) -> None:
+        """Add all of it to logits_NK of one sub-column; hidden_NH, the others as above."""
+        gates = self.gates(slice(column, column + 1), hidden[None], standing)[0]
+        leap = self.leap(column, hidden, standing)
+        add_recalled(logits, gates, amount, standing.before[:, column])
+        if leap is not None:
+            logits += leap
+        for mask, penalty in self.forbidden(column, codes, amount, standing):
+            logits.add_(mask, alpha=penalty)
 
     def _ruled_out(self, column: int, codes: Tensor, before: Tensor, weekday: Tensor) -> Tensor | None:
         """Codes NK that would go back in time, or that do not go with the codes before them."""
@@ -157,53 +145,24 @@ class Recall(nn.Module):
         return None
 
 
-def _variety(seen: Tensor, amount: Tensor, num_before: Tensor) -> Tensor:
-    """How much a history has tried so far, by sub-column: features_NF, for who tried little will go on repeating that.
+def add_recalled(logits: Tensor, gates: Tensor, amount: Tensor, before: Tensor) -> None:
+    """Add to logits_NK in place: gates_N3 times whether and how often a code came, and whether it came just before.
+
+    Args:
+        amount: NK, logarithm of one more than how often each code came.
+        before: N, the code of the event before; NO_CODE where there is none.
+    """
+    logits.addcmul_(amount.sign(), gates[:, 0:1]).addcmul_(amount, gates[:, 1:2])
+    logits.scatter_add_(1, before.clamp(min=0)[:, None], (gates[:, 2] * (before != NO_CODE))[:, None])
+
+
+def _variety(standing: Standing, columns: slice) -> Tensor:
+    """How much a history has tried so far: features_CNF, for who tried little will go on repeating that.
 
     Logarithms of how many codes came, of their share of all events, of the share of codes that came once (the chance of
     something new, by Good and Turing), and of the number of events; and 1.
     """
-    codes = seen.sum(1).float().log1p()
-    once = (seen & (amount < 1)).sum(1).float().log1p()
-    events = num_before.float().log1p()
-    return torch.stack([codes, codes - events, once - events, events, torch.ones_like(events)], dim=1)
-
-
-class RecalledPast(Protocol):
-    """What is recalled of the events before a window."""
-
-    @property
-    def codes(self) -> Tensor:
-        """BC, of the last event."""
-
-    @property
-    def weekday(self) -> Tensor:
-        """B, of the last day."""
-
-    @property
-    def counts(self) -> Tensor:
-        """B(sum of K), how often each code came."""
-
-
-class Recalled:
-    """A Recall over a window of events: `added` for their logits; then weekday_B and counts_B(sum of K) after it.
-
-    period_before_BT: the first code of the event before.
-    """
-
-    def __init__(
-        self, recall: Recall, codes: Tensor, standing: Standing, period_before: Tensor, weekday: Tensor, counts: Tensor
-    ) -> None:
-        self._recall, self._codes, self._standing, self._counts = recall, codes, standing, counts
-        self.period_before, self.weekday = period_before, weekday
-        self.counts = counts.clone()
-
-    def added(self, column: int, hidden: Tensor) -> Tensor:
-        """added_NK of one sub-column, N = B T; once for every sub-column."""
-        first, end = self._recall.starts[column : column + 2]
-        own = self._codes[..., column, None]
-        came = torch.zeros(*own.shape[:2], end - first, device=own.device).scatter_(2, own, 1.0)
-        upto = came.cumsum(1) + self._counts[:, None, first:end]
-        self.counts[:, first:end] = upto[:, -1]
-        amount = (upto - came).log1p().flatten(0, 1)
-        return self._recall(column, hidden, self._codes.flatten(0, 1), amount, self._standing)
+    codes = standing.distinct[:, columns].t().float().log1p()
+    once = standing.once[:, columns].t().float().log1p()
+    events = standing.num_before.float().log1p().expand_as(codes)
+    return torch.stack([codes, codes - events, once - events, events, torch.ones_like(codes)], dim=2)

@@ -62,7 +62,7 @@ class Trainer:
     ) -> None:
         self.model, self.readers, self.settings, self.ranks = model, readers, settings, ranks
         self.seed, self.folder = seed, folder
-        self.parallel = DistributedDataParallel(model)
+        self.parallel = DistributedDataParallel(model, gradient_as_bucket_view=True)
         self.averaged = copy.deepcopy(model).requires_grad_(False)
         parts: dict[str, list[torch.nn.Parameter]] = {}
         for name, parameter in model.named_parameters():

@@ -212,7 +212,8 @@ def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Pa
             rows = rows[part.num_events[rows] > first]
             num_events = min(4, part.num_events[rows].max(initial=0) - first)
             _, past = trainer._step(make_batch(part, Step(rows, first, num_events, random_rows)), past)
-            gradients |= {f"{first}.{name}": parameter.grad for name, parameter in trainer.model.named_parameters()}
+            own = trainer.model.named_parameters()
+            gradients |= {f"{first}.{name}": parameter.grad.clone() for name, parameter in own}
         save_file(gradients, folder / f"gradients-{world}-{rank}.safetensors")
 
 
