@@ -161,10 +161,13 @@ def closeness(
     queries = other.sample(min(QUERIES, len(other)), random_state=seed)
     everything = pd.concat([training, judge, queries])
     numbers = [name for name in training.columns if training[name].dtype != object]
-    points = pd.get_dummies(everything.drop(columns=numbers).astype(str)).to_numpy(dtype=float)
+    parts = []
     if numbers:
         scale = QuantileTransformer(output_distribution="normal", subsample=None).fit(training[numbers].astype(float))
-        points = np.hstack([points, np.nan_to_num(scale.transform(everything[numbers].astype(float)))])
+        parts.append(np.nan_to_num(scale.transform(everything[numbers].astype(float))))
+    if len(numbers) < everything.shape[1]:
+        parts.append(pd.get_dummies(everything.drop(columns=numbers).astype(str)).to_numpy(dtype=float))
+    points = np.hstack(parts)
     first, second, asked = np.split(points, [len(training), len(training) + len(judge)])
     to_training, to_judge = closest(asked, first), closest(asked, second)
     equal = np.abs(to_training - to_judge) <= SAME

@@ -30,7 +30,7 @@ from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.histories import Histories
 from synth_spark.pipeline.memory import PeakMemory
 from synth_spark.qa import compare as comparing
-from synth_spark.qa.compare import compare
+from synth_spark.qa.compare import by_subject, compare
 from synth_spark.session import get_spark
 
 _WORTH = "WORTH "
@@ -66,10 +66,10 @@ def measure(subjects: int, events: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="qa-scale-") as folder:
         for seed, (name, share) in enumerate(SETS.items()):
             events_of(int(subjects * share), events, seed).write.parquet(f"{folder}/{name}")
-        tables = [spark.read.parquet(f"{folder}/{name}").persist() for name in SETS]
+        tables = [spark.read.parquet(f"{folder}/{name}") for name in SETS]
         started = time.perf_counter()
-        sets = [Histories(table.select(SUBJECT_KEY).distinct().persist(), table) for table in tables]
-        rows = sum(table.count() for table in tables)
+        sets = [by_subject(Histories(table.select(SUBJECT_KEY).distinct(), table)) for table in tables]
+        rows = sum(histories.events.count() for histories in sets)
         privacy = Stopwatch(comparing, "privacy_figures", "uniqueness_figures")
         with PeakMemory() as memory, privacy:
             found = compare(*sets, order_by="at", codebook=None, seed=0, fit_profiles=fit_profiles)

@@ -26,7 +26,7 @@ from synth_spark.histories import Histories, histories_of
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.progress import spark_progress
-from synth_spark.qa.compare import DIGITS, compare
+from synth_spark.qa.compare import DIGITS, by_subject, compare
 from synth_spark.qa.gate import judge
 from synth_spark.qa.halves import FitProfiles
 from synth_spark.qa.integrity import check_integrity
@@ -77,7 +77,7 @@ def run_qa(
     with spark_progress(spark, "qa: integrity"):
         figures = _integrity(spark, subjects, events, codebook, paths)
     real = [of_split(source.histories, assignment, splits) for splits in ((TRAINING, VALIDATION), (HOLDOUT,))]
-    sets = [_persisted(own) for own in (*real, synthetic_histories(subjects, events, codebook, config))]
+    sets = [by_subject(own) for own in (*real, synthetic_histories(subjects, events, codebook, config))]
     figures |= _sizes(sets, has_events=events is not None)
     with spark_progress(spark, "qa: compare"):
         clock = codebook.events.order_by if codebook.events else None
@@ -158,10 +158,6 @@ def protection_counts(codebook: Codebook) -> dict[str, dict[str, int]]:
     fields = [("subject", spec) for spec in codebook.static_fields]
     fields += [("event", spec) for spec in codebook.event_fields]
     return {f"{table}: {spec.name}": dict(spec.protection) for table, spec in fields if spec.protection}
-
-
-def _persisted(histories: Histories) -> Histories:
-    return Histories(histories.subjects.persist(), histories.events.persist())
 
 
 def _integrity(

@@ -8,12 +8,13 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from synth_spark.columns import SUBJECT_KEY
+from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.histories import Histories
 from synth_spark.qa.binning import fit_category_bins, fit_instant_bins, fit_number_bins, order_statistics
 from synth_spark.qa.cells import CodedColumn, count_cells
+from synth_spark.qa.compare import by_subject
 from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, SET
-from synth_spark.qa.pairs import layout_of, pair_rows, pairs_of_sets
+from synth_spark.qa.pairs import event_rows, layout_of, pair_rows, pairs_of_sets
 from synth_spark.qa.quality import measure_quality
 from synth_spark.qa.values import fit_bins
 from tests.with_spark.qa_data import histories, random_tables
@@ -27,6 +28,20 @@ def naive_bins(values: pd.Series, kind: str, bins: int) -> object:
     counts = values.dropna().astype(float).value_counts().sort_index()
     fit = fit_number_bins if kind == "number" else fit_instant_bins
     return fit(order_statistics(counts.index.to_numpy(), counts.to_numpy()), bins=bins)
+
+
+def test_held_by_subject_they_are_the_same_and_are_never_moved_again(spark: SparkSession) -> None:
+    data = histories(spark, *random_tables(8), partitions=3)
+    held, layout = by_subject(data), layout_of(data)
+    given, kept = (
+        event_rows(own, layout).toPandas().sort_values([KEY_TEXT, EVENT_INDEX], ignore_index=True)
+        for own in (data, held)
+    )
+    pd.testing.assert_frame_equal(given, kept)
+    per_subject = event_rows(held, layout).groupBy(KEY_TEXT).agg(F.max(LENGTH_ID))
+    above_what_is_held = str(per_subject._jdf.queryExecution().executedPlan()).split("InMemoryRelation")[0]
+    assert "Window" in above_what_is_held
+    assert "Exchange" not in above_what_is_held and "Sort " not in above_what_is_held
 
 
 def test_a_pair_is_two_consecutive_events_and_the_last_never_is_the_first(spark: SparkSession) -> None:
