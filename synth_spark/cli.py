@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +27,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+runs_app = typer.Typer(
+    help="List, show, compare and delete the runs of a workspace. What is kept for how long: docs/runs.md.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+)
+app.add_typer(runs_app, name="runs")
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the data set, see conf/reference.yml")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Run to work on.", show_default="the newest")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, see: synth-spark runs list.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -150,6 +158,87 @@ def report(
     from synth_spark.pipeline.reports import compare_runs, rewrite_report
 
     _guarded(lambda: typer.echo(compare_runs(config, *compare) if compare else rewrite_report(config, run)), debug)
+
+
+@runs_app.command("list", epilog=EXIT_CODES)
+def runs_list(config: ConfigArgument, debug: DebugOption = False) -> None:
+    """One line per run of CONFIG's workspace, the newest last. Needs no Spark."""
+    from synth_spark.pipeline.overview import tell_runs
+
+    _guarded(lambda: tell_runs(config), debug)
+
+
+@runs_app.command("show", epilog=EXIT_CODES)
+def runs_show(config: ConfigArgument, run: RunArgument, debug: DebugOption = False) -> None:
+    """A run's stages with times, figures and errors, its sizes on disk, and where it comes from. Needs no Spark."""
+    from synth_spark.pipeline.overview import tell_run
+
+    _guarded(lambda: tell_run(config, run), debug)
+
+
+@runs_app.command("diff", epilog=EXIT_CODES)
+def runs_diff(config: ConfigArgument, first: RunArgument, second: RunArgument, debug: DebugOption = False) -> None:
+    """What differs between two runs: settings, source, software, key figures. Needs no Spark.
+
+    For their quality side by side, as a page: synth-spark report CONFIG --compare RUN RUN.
+    """
+    from synth_spark.pipeline.overview import tell_differences
+
+    _guarded(lambda: tell_differences(config, first, second), debug)
+
+
+@runs_app.command("delete", epilog=EXIT_CODES)
+def runs_delete(
+    config: ConfigArgument,
+    run: RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Delete a run's folder and its rows in the published tables; says first what goes and what stays, and asks.
+
+    The run that the views show is not deleted, nor one that a process works on. Its rows in the tables of
+    publications and decisions stay, and so does MLflow. A deletion that was broken off can be done again.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter(
+            "without a terminal nobody can be asked, so nothing is deleted without it", param_hint="--yes"
+        )
+    from synth_spark.pipeline.removal import delete_run
+
+    _guarded(lambda: delete_run(config, run, agreed=lambda: yes or typer.confirm(f"delete {run}?")), debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def clean(
+    config: ConfigArgument,
+    older_than: Annotated[
+        int | None,
+        typer.Option(
+            "--older-than",
+            metavar="HOURS",
+            min=0,
+            help="Retention of the published tables; Delta refuses less than their own.",
+            show_default="each table's own, 168",
+        ),
+    ] = None,
+    intermediate: Annotated[
+        bool,
+        typer.Option(
+            "--intermediate",
+            help="Also sequences and sampled sequences of runs that are judged: these cannot be trained, judged or "
+            "published again then; models, reports and published rows stay.",
+        ),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Remove what no run needs: what ended processes left, and files of tables that no version within retention needs.
+
+    A run that a process works on is left alone. Readers of the published tables and views notice nothing.
+    """
+    from synth_spark.pipeline.cleaning import clean as clean_workspace
+
+    _guarded(lambda: clean_workspace(config, older_than=older_than, intermediate=intermediate, dry_run=dry_run), debug)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -73,6 +73,8 @@ def local_settings(workspace: Workspace | None, metastore_url: str | None, cores
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
+        # VACUUM spreads its listing over as many tasks, whatever there is to list: 10,000 by default
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(4, 2 * cores)),
         "spark.databricks.delta.snapshotPartitions": str(max(4, 2 * cores)),  # 50 by default, for logs of big tables
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # Spark's default INT96 is outdated; other readers overflow on its far dates

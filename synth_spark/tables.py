@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.errors import IllegalArgumentException
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark.columns import RUN_ID
-from synth_spark.errors import ContractError
+from synth_spark.errors import ConfigError, ContractError
 
 FINGERPRINT = "synth_spark.fingerprint"
 PLAIN_PARQUET = {
@@ -121,8 +122,7 @@ def replace_run(
             writer = writer.tableProperty(name, value)
         writer.create()
     _check_columns(spark, rows, path)
-    condition = f"{RUN_ID} = {_quote(run_id)}"
-    rows.write.format("delta").mode("overwrite").option("replaceWhere", condition).save(str(path))
+    rows.write.format("delta").mode("overwrite").option("replaceWhere", _of_run(run_id)).save(str(path))
     set_properties(spark, path, properties)
     found = read_table(spark, path).where(F.col(RUN_ID) == run_id).count()
     if found != expected_rows:
@@ -130,6 +130,61 @@ def replace_run(
             f"table {path}: run {run_id} has {found} rows after writing, expected {expected_rows}; "
             "nothing was published; run decode again, and check the disk if this repeats"
         )
+
+
+def delete_run(spark: SparkSession, path: Path | str, run_id: str) -> int:
+    """Take one run's rows out of the newest version; the files that held them stay until they are vacuumed.
+
+    Returns:
+        How many rows there were: none when it is done again.
+
+    Raises:
+        ContractError: another process wrote the table meanwhile.
+    """
+    try:
+        row = spark.sql(f"DELETE FROM {identifier(path)} WHERE {_of_run(run_id)}").first()
+    except Exception as error:
+        if not is_conflict(error):
+            raise
+        raise ContractError(f"table {path}: another process wrote it meanwhile; do it again when that ended") from error
+    assert row is not None, "DELETE tells how many rows it removed"
+    return int(row["num_affected_rows"])
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether a Delta transaction lost to another one that came first."""
+    return "Concurrent" in type(error).__name__ or "DELTA_CONCURRENT" in str(error)
+
+
+def unneeded_files(spark: SparkSession, path: Path | str, hours: int | None = None) -> list[Path]:
+    """Files in the table's folder that none of its versions within the retention needs.
+
+    Args:
+        hours: the retention; default: the table's own, 168 hours unless its properties say otherwise.
+
+    Raises:
+        ConfigError: Delta's safety check says that this is too short for the table.
+    """
+    found = [Path(local_path(row["path"])) for row in _vacuum(spark, path, hours, "DRY RUN")]
+    return [file for file in found if file.is_file()]
+
+
+def vacuum(spark: SparkSession, path: Path | str, hours: int | None = None) -> None:
+    """Remove unneeded_files(); this adds two entries to the table's log, so ask first whether there are any."""
+    _vacuum(spark, path, hours, "")
+
+
+def _vacuum(spark: SparkSession, path: Path | str, hours: int | None, how: str) -> list[Row]:
+    retain = "" if hours is None else f"RETAIN {hours} HOURS"
+    try:
+        return spark.sql(f"VACUUM {identifier(path)} {retain} {how}").collect()
+    except IllegalArgumentException as error:
+        if "retentionDurationCheck" not in str(error):  # the setting that would allow it
+            raise
+        raise ConfigError(
+            f"retention of {hours} hours: table {path} keeps its files for longer, since readers and writers of that "
+            "time may still need them; take more hours, or leave it to the table"
+        ) from None
 
 
 def _check_columns(spark: SparkSession, rows: DataFrame, path: Path | str) -> None:
@@ -141,6 +196,10 @@ def _check_columns(spark: SparkSession, rows: DataFrame, path: Path | str) -> No
             f"table {path}: holds runs of another source schema (differs in: {', '.join(differing)}); "
             "publish into another root, or remove the table"
         )
+
+
+def _of_run(run_id: str) -> str:
+    return f"{RUN_ID} = {_quote(run_id)}"
 
 
 def _quote(value: str) -> str:

@@ -66,6 +66,11 @@ class RunPaths:
         return self.folder / "sampled_sequences"
 
     @property
+    def canaries(self) -> Path:
+        """A copy that is trained with planted secrets; there only while the qa stage needs it."""
+        return self.folder / "canaries"
+
+    @property
     def qa(self) -> Path:
         """Figures and gate."""
         return self.folder / "qa.json"
@@ -87,13 +92,23 @@ class Workspace:
         """The workspace at a folder, which need not exist yet."""
         return cls(Path(root).expanduser().absolute())
 
+    @property
+    def runs(self) -> Path:
+        """A folder per run."""
+        return self.root / "runs"
+
     def run(self, run_id: str) -> RunPaths:
         """One run's paths."""
-        return RunPaths(run_id, self.root / "runs" / run_id)
+        return RunPaths(run_id, self.runs / run_id)
+
+    @property
+    def reports(self) -> Path:
+        """Pages about several runs."""
+        return self.root / "reports"
 
     def comparison(self, first: str, second: str) -> Path:
         """The page that sets two runs side by side."""
-        return self.root / "reports" / f"compare_{first}_{second}.html"
+        return self.reports / f"compare_{first}_{second}.html"
 
     @property
     def published(self) -> Path:

@@ -53,7 +53,7 @@ def canary_figures(run: OpenRun) -> dict[str, float]:
     codebook = Codebook.load(run.paths.codebook)
     count = run.config.qa.canaries
     secrets = _secrets(run, codebook, count + OTHERS)
-    folder = run.paths.folder / "canaries"
+    folder = run.paths.canaries
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     copy = RunPaths(run.paths.run_id, folder)

@@ -71,6 +71,7 @@ def publish(run: OpenRun, *, force: bool) -> Figures:
     except (GateFailed, GateUndecided):
         _record(run, REFUSED)
         raise
+    run.state.publication = figures["publication"]
     if not figures["already_published"]:
         _record(run, FORCED if figures["forced"] else PUBLISHED)
     return figures

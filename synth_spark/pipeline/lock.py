@@ -41,6 +41,18 @@ def run_lock(folder: Path) -> Iterator[None]:
             _write(file, None)  # the file stays: removing it would let two processes lock different files
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process works on a run. It only asks, for an instant, and makes no file."""
+    try:
+        with (folder / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _write(file: Any, owner: dict[str, Any] | None) -> None:
     file.seek(0)
     file.truncate()

@@ -87,6 +87,20 @@ def open_run(
                 run._session.stop()
 
 
+@contextmanager
+def session(workspace: Workspace) -> Iterator[SparkSession]:
+    """A Spark session for tables by path. One that is made in here is stopped at the end, one that was there stays."""
+    from synth_spark.session import get_spark
+
+    found = _running_session()
+    spark = get_spark(workspace=workspace)
+    try:
+        yield spark
+    finally:
+        if found is None:
+            spark.stop()
+
+
 def _running_session() -> Any:
     """This process's session if there is one, without loading pyspark for the question."""
     import sys

@@ -23,7 +23,7 @@ def write_report(workspace: Workspace, paths: RunPaths, state: RunState, *, look
     """
     if looks is None:
         looks = int(state.stages["qa"].figures["qa.evaluations"])
-    return run_report(paths, software=_software(state), drawn_from=drawn_from(workspace, state), looks=looks)
+    return run_report(paths, software=software_of(state), drawn_from=drawn_from(workspace, state), looks=looks)
 
 
 def rewrite_report(config_path: str | Path, run_id: str | None = None) -> Path:
@@ -75,11 +75,10 @@ def _side(workspace: Workspace, run_id: str, config_path: str | Path) -> Side:
     paths = workspace.run(run_id)
     state = load_state(paths)
     _check_judged(state, config_path)
-    asked = {} if state.subjects is None else {"--subjects of the command": str(state.subjects)}
     return Side(
         result=QaResult.load(paths.qa),
-        settings=flat_settings(load_config(paths.config)) | asked,
-        software=_software(state),
+        settings=settings_of(paths, state),
+        software=software_of(state),
         drawn_from=drawn_from(workspace, state),
     )
 
@@ -92,6 +91,12 @@ def _check_judged(state: RunState, config_path: str | Path) -> None:
         )
 
 
-def _software(state: RunState) -> dict[str, str]:
+def settings_of(paths: RunPaths, state: RunState) -> dict[str, str]:
+    """What the run was made with, as dotted keys, without credentials."""
+    asked = {} if state.subjects is None else {"--subjects of the command": str(state.subjects)}
+    return flat_settings(load_config(paths.config)) | asked
+
+
+def software_of(state: RunState) -> dict[str, str]:
     """What the run was begun with."""
     return {**state.versions, "this code (commit)": state.git_commit}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from synth_spark.config import Config, dump_config
-from synth_spark.errors import ContractError
+from synth_spark.errors import ContractError, GateFailed, GateUndecided
 from synth_spark.pipeline.provenance import git_commit, versions
 from synth_spark.workspace import RunPaths, Workspace
 
@@ -59,6 +59,7 @@ class RunState:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     subjects: int | None = None  # synthetic subjects asked for on the command line; None: the config decides
     publish_begun: bool = False  # its rows may be published, whatever later stages were done again since
+    publication: int | None = None  # the newest number it was published under, whatever was done again since
     parent: str | None = None  # run whose model this generation uses
     mlflow_run_id: str | None = None
     peak_memory_bytes: int = 0
@@ -69,6 +70,21 @@ class RunState:
         """Whether the stage ended well."""
         record = self.stages.get(stage)
         return record is not None and record.status == DONE
+
+    def figures_of(self, stage: str) -> Figures:
+        """A stage's figures if it ended well, else none."""
+        return self.stages[stage].figures if self.is_done(stage) else {}
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate said no when it was to be published last."""
+        record = self.stages.get("publish")
+        return record is not None and record.error in (GateFailed.__name__, GateUndecided.__name__)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it is judged and its publication is decided, so that no stage waits for its tables."""
+        return self.is_done("qa") and (self.is_done("publish") or self.refused)
 
     @property
     def next_stage(self) -> str | None:
@@ -111,8 +127,7 @@ def create_run(workspace: Workspace, config: Config, run_id: str | None = None) 
         ContractError: the id is taken, or is no plain name.
     """
     run_id = run_id or new_run_id(config.name)
-    if not run_id.replace("-", "").replace("_", "").replace(".", "").isalnum() or run_id.startswith("."):
-        raise ContractError(f"run id {run_id!r}: only letters, digits, '-', '_' and '.' are allowed")
+    check_run_id(run_id)
     paths = workspace.run(run_id)
     if paths.state.exists():
         raise ContractError(f"run {run_id}: exists already; take another id, or go on with it")
@@ -121,6 +136,12 @@ def create_run(workspace: Workspace, config: Config, run_id: str | None = None) 
     state = RunState(run_id, config.name, utc_now(), config_digest(config), git_commit(), versions())
     save_state(paths, state)
     return paths, state
+
+
+def check_run_id(run_id: str) -> None:
+    """Raises ContractError if the id is no plain name: it becomes a folder's."""
+    if not run_id.replace("-", "").replace("_", "").replace(".", "").isalnum() or run_id.startswith("."):
+        raise ContractError(f"run id {run_id!r}: only letters, digits, '-', '_' and '.' are allowed")
 
 
 def load_state(paths: RunPaths) -> RunState:
@@ -136,7 +157,9 @@ def load_state(paths: RunPaths) -> RunState:
         stages = {stage: StageRecord(**record) for stage, record in document.pop("stages").items()}
         return RunState(**document, stages=stages)
     except FileNotFoundError:
-        raise ContractError(f"run {paths.run_id}: not found in {paths.folder.parent}; see there for the runs") from None
+        raise ContractError(
+            f"run {paths.run_id}: not found in {paths.folder.parent}; synth-spark runs list names them"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ContractError(f"{paths.state}: damaged or foreign ({error}); start a new run") from None
 
@@ -146,15 +169,15 @@ def save_state(paths: RunPaths, state: RunState) -> None:
     write_atomically(paths.state, json.dumps(asdict(state), indent=1, default=str) + "\n")
 
 
-def runs_of(workspace: Workspace, name: str) -> list[RunState]:
-    """All readable runs of a config name, oldest first."""
+def runs_of(workspace: Workspace, name: str | None = None) -> list[RunState]:
+    """All readable runs, or those of a config name, oldest first."""
     found = []
-    for file in sorted((workspace.root / "runs").glob("*/run.json")):
+    for file in sorted(workspace.runs.glob("*/run.json")):
         try:
             state = load_state(workspace.run(file.parent.name))
         except ContractError:  # a damaged record must not hide the others
             continue
-        if state.name == name:
+        if name is None or state.name == name:
             found.append((state.created, file.stat().st_mtime_ns, state))
     return [state for _, _, state in sorted(found, key=lambda item: item[:2])]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from synth_spark.columns import EVENTS_TABLE, SUBJECTS_TABLE
 from synth_spark.config import Config
+from synth_spark.errors import GateFailed
 from synth_spark.pipeline.runs import STAGES, RunState
 from synth_spark.qa_result import MET, QaResult
 from synth_spark.workspace import RunPaths, Workspace
@@ -44,7 +45,7 @@ def tell_summary(
     config: Config, workspace: Workspace, paths: RunPaths, state: RunState, *, seconds: float, tracking: str
 ) -> None:
     """After work: times, rows, quality, privacy, gate; where the report is, how to query, how to open MLflow."""
-    _print_table(f"run {state.run_id}", list(summary_rows(state, seconds)))
+    tell_table(f"run {state.run_id}", list(summary_rows(state, seconds)))
     if state.is_done("qa"):
         tell_gate(paths)
     if paths.report.exists():
@@ -56,11 +57,22 @@ def tell_summary(
 
 def summary_rows(state: RunState, seconds: float) -> Iterable[Row]:
     """Rows of the final table; `seconds` is this process's life so far."""
-    for stage, record in state.stages.items():
-        yield Row(stage, f"{record.seconds:.1f} s", record.status if record.status != "done" else _remark(state, stage))
+    yield from stage_rows(state)
     yield Row("Spark and start-up", f"{state.start_up_seconds:.1f} s", "")
     yield Row("this command", f"{seconds:.1f} s", f"peak memory {state.peak_memory_bytes / 2**30:.1f} GiB")
-    figures = _figures(state, "qa")
+    yield from quality_rows(state)
+
+
+def stage_rows(state: RunState) -> Iterable[Row]:
+    """Each stage's time, and what it made, or how it ended."""
+    for stage, record in state.stages.items():
+        ended = f"{record.status}: {record.error}" if record.error else record.status
+        yield Row(stage, f"{record.seconds:.1f} s", _remark(state, stage) if state.is_done(stage) else ended)
+
+
+def quality_rows(state: RunState) -> Iterable[Row]:
+    """The figures that say most of a run, as far as it is judged, and the gate."""
+    figures = state.figures_of("qa")
     if figures:
         yield Row(
             "accuracy",
@@ -113,6 +125,8 @@ def _remark(state: RunState, stage: str) -> str:
     if stage == "train" and "epochs" in figures:
         speed = figures.get("train.events_per_second")
         return f"{figures['epochs']} epochs" + (f", {speed:,.0f} events/s" if speed else "")
+    if stage == "encode" and "events.training" in figures:
+        return f"{figures['subjects.training']:,} training subjects, {figures['events.training']:,} events"
     if stage in ("sample", "decode", "publish") and "subjects" in figures:
         events = figures.get("events")
         return f"{figures['subjects']:,} subjects" + (f", {events:,} events" if events else "")
@@ -120,25 +134,24 @@ def _remark(state: RunState, stage: str) -> str:
 
 
 def _gate(state: RunState) -> tuple[str, str]:
-    figures = _figures(state, "publish")
+    figures = state.figures_of("publish")
     if figures:
         forced = ", published by force" if figures.get("forced") else ""
         return str(figures["gate"]), f"publication {figures['publication']}{forced}"
-    record = state.stages.get("publish")
-    if record is not None and record.error in ("GateFailed", "GateUndecided"):
-        return ("failed" if record.error == "GateFailed" else "undecided"), "nothing was published"
+    if state.refused:
+        failed = state.stages["publish"].error == GateFailed.__name__
+        return ("failed" if failed else "undecided"), "nothing was published"
+    if "gate" in state.figures_of("qa"):
+        return str(state.figures_of("qa")["gate"]), "not published"
     return "not reached", ""
-
-
-def _figures(state: RunState, stage: str) -> dict[str, float]:
-    return state.stages[stage].figures if state.is_done(stage) else {}
 
 
 def _number(figures: dict[str, float], name: str) -> str:
     return f"{figures[name]:.4f}" if isinstance(figures.get(name), float) else "-"
 
 
-def _print_table(title: str, rows: list[Row]) -> None:
+def tell_table(title: str, rows: list[Row]) -> None:
+    """A table of three columns: what, value to the right, remark."""
     if not sys.stdout.isatty():
         say("")
         say(title)

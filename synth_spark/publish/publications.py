@@ -82,7 +82,7 @@ def append(spark: SparkSession, path: Path, publication: Publication) -> Publish
         try:
             _insert_if_free(spark, path, _row(spark, number, publication))
         except Exception as error:
-            if "Concurrent" not in type(error).__name__ and "DELTA_CONCURRENT" not in str(error):
+            if not tables.is_conflict(error):
                 raise
             continue
         if _holders(spark, path, number) == [publication.run_id]:

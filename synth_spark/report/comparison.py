@@ -96,7 +96,7 @@ def render_comparison(first: Side, second: Side) -> str:
         criteria=_criteria(one, other),
         overlays=overlays,
         unlike=unlike,
-        settings=_differing(first.settings, second.settings, "Setting"),
+        settings=differing(first.settings, second.settings, "Setting"),
         lineage=_beside(first.lineage, second.lineage, "What"),
     )
 
@@ -243,7 +243,8 @@ def _overlay(number: int, shown: Shown, match: Shown) -> Chart:
     return overlay_chart(f"overlay-{number}", title_of(shown), note, shown.axes[0], series)
 
 
-def _differing(first: Mapping[str, str], second: Mapping[str, str], what: str) -> Table:
+def differing(first: Mapping[str, str], second: Mapping[str, str], what: str) -> Table:
+    """What is not the same on both sides, with both values."""
     table = _beside(first, second, what)
     return Table(table.header, tuple(row for row in table.rows if row[1] != row[2]))
 
