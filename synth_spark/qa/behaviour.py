@@ -41,6 +41,7 @@ class Trait:
     column: MetricColumn
     value: Column
     like: str | None = None  # id of the trait whose bins it shares
+    local: bool = False  # of a picked event and its neighbours, so it says little of the whole history
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,11 @@ def plan_traits(layout: Layout, clock: MetricColumn | None) -> TraitPlan:
 
 def _add_steps(add: Callable[..., None], column: MetricColumn) -> None:
     """A column at the picked event with its later values, all on the bins of the picked event."""
-    here = _trait(f"here_{column.id}", column.name, column.kind, _at(column, after=0))
+    here = _trait(f"here_{column.id}", column.name, column.kind, _at(column, after=0), local=True)
 
     def later(steps: int) -> Trait:
-        trait = _trait(f"lag{steps}_{column.id}", f"{column.name} {steps} later", column.kind, _at(column, after=steps))
+        value = _at(column, after=steps)
+        trait = _trait(f"lag{steps}_{column.id}", f"{column.name} {steps} later", column.kind, value, local=True)
         return replace(trait, like=here.column.id)
 
     add("ngrams", here, later(1), later(2))
@@ -188,14 +190,14 @@ def _add_time(add: Callable[..., None], clock: MetricColumn, length: Trait) -> l
     unit = _DAY if clock.kind == "instant" else 1.0
     here, following = _at(clock, after=0), _at(clock, after=1)
     first, last = F.min(clock.id), F.max(clock.id)
-    gap = _trait("gap", "gap", "number", (following - here) / unit)
-    next_gap = _trait("next_gap", "next gap", "number", (_at(clock, after=2) - following) / unit)
+    gap = _trait("gap", "gap", "number", (following - here) / unit, local=True)
+    next_gap = _trait("next_gap", "next gap", "number", (_at(clock, after=2) - following) / unit, local=True)
     span = _trait("span", "span", "number", (last - first) / unit)
     gaps = F.max(LENGTH_ID) - 1
     pace = _trait("pace", "mean gap", "number", F.when(gaps > 0, (last - first) / unit / gaps))
     recency = _trait("recency", "recency", "number", (F.max(END) - last) / unit)
     start = _trait("start", "start", clock.kind, first)
-    age = _trait("age", "age", "number", (here - first) / unit)
+    age = _trait("age", "age", "number", (here - first) / unit, local=True)
     add("gaps", gap)
     add("gaps", _trait("first_gap", "first gap", "number", (_at(clock, first=1) - first) / unit))
     add("gaps", pace)
@@ -206,8 +208,9 @@ def _add_time(add: Callable[..., None], clock: MetricColumn, length: Trait) -> l
     add("cohorts", start, age)
     add("cohorts", start, length)
     if clock.kind == "instant":
-        weekday = _trait("weekday", "weekday", "number", F.pmod(F.floor(here / _DAY) + 3, F.lit(7)).cast("double"))
-        hour = _trait("hour", "hour", "number", F.floor(F.pmod(here, F.lit(_DAY)) / _HOUR).cast("double"))
+        days, clock_time = F.floor(here / _DAY), F.pmod(here, F.lit(_DAY))
+        weekday = _trait("weekday", "weekday", "number", F.pmod(days + 3, F.lit(7)).cast("double"), local=True)
+        hour = _trait("hour", "hour", "number", F.floor(clock_time / _HOUR).cast("double"), local=True)
         for axes in ((weekday,), (hour,), (weekday, hour)):
             add("rhythm", *axes)
     return [span, recency, pace]
@@ -222,8 +225,8 @@ def _totals(column: MetricColumn) -> Iterator[Trait]:
         yield _trait(f"distinct_{column.id}", f"different {column.name}", "number", distinct)
 
 
-def _trait(trait_id: str, name: str, kind: Kind, value: Column) -> Trait:
-    return Trait(MetricColumn(trait_id, "trait", name, kind), value)
+def _trait(trait_id: str, name: str, kind: Kind, value: Column, *, local: bool = False) -> Trait:
+    return Trait(MetricColumn(trait_id, "trait", name, kind), value, local=local)
 
 
 def _at(column: MetricColumn, *, after: int | None = None, first: int | None = None) -> Column:

@@ -18,7 +18,6 @@ MAX_SUBJECTS = 10_000  # per set
 MAX_TASKS = 3  # of flat data
 FIRST_PART = 0.75  # of the time that the real data span
 _OUTCOME, _LABEL = "__outcome", "__label"
-_AROUND = ("here_", "lag", "gap", "next_gap", "weekday", "hour", "age")  # traits of a picked event
 
 
 def tasks_of(
@@ -55,7 +54,7 @@ def _task(name: str, frames: list[pd.DataFrame], categories: frozenset[str]) -> 
 
 def summary_traits(plan: TraitPlan) -> TraitPlan:
     """Traits of the whole history only."""
-    return TraitPlan(tuple(trait for trait in plan.traits if not trait.column.id.startswith(_AROUND)), ())
+    return TraitPlan(tuple(trait for trait in plan.traits if not trait.local), ())
 
 
 def _outcome_rows(

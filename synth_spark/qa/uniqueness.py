@@ -26,14 +26,16 @@ def uniqueness_figures(real: tuple[Histories, ...], layout: Layout, *, seed: int
     """source_risk.*: shares of real subjects that no other real subject is like.
 
     source_risk.events.k<k>: by k of their events, in every value (by all of them, where they have fewer); of
-    MAX_SUBJECTS subjects, looked for among all. source_risk.coarse.k<k>: by day instead of moment and one digit of
-    each number. source_risk.attributes: by all attributes together, of all subjects.
+    source_risk.subjects subjects, at most MAX_SUBJECTS, looked for among all. source_risk.coarse.k<k>: by day instead
+    of moment and one digit of each number. source_risk.attributes: by all attributes together, of all subjects.
     """
     figures: dict[str, float] = {}
     if layout.events:
         events = reduce(DataFrame.unionByName, (event_rows(histories, layout) for histories in real))
         for name, column_of in (("events", _exact), ("coarse", _coarse)):
-            shares = _unique_by_events(events, [column_of(column) for column in layout.events], seed=seed)
+            found = _known_and_shared(events, [column_of(column) for column in layout.events], seed=seed)
+            figures["source_risk.subjects"] = float(len(found))
+            shares = unique_shares(found)
             figures |= {f"source_risk.{name}.k{known + 1}": float(share) for known, share in enumerate(shares)}
     if layout.subjects:
         subjects = reduce(DataFrame.unionByName, (subject_rows(histories, layout) for histories in real))
@@ -64,8 +66,8 @@ def _coarse(column: MetricColumn) -> Column:
     return values
 
 
-def _unique_by_events(events: DataFrame, columns: list[Column], *, seed: int) -> np.ndarray:
-    """Shares by number of known events, 1 to MAX_KNOWN."""
+def _known_and_shared(events: DataFrame, columns: list[Column], *, seed: int) -> pd.DataFrame:
+    """One row per subject that is looked for: how many events are known of it, and how many first ones are shared."""
     tokens = events.select(KEY_TEXT, token_of(columns).alias(_TOKEN)).distinct().persist()
     subjects = tokens.select(KEY_TEXT).distinct()
     looked_for = subjects.orderBy(uniform(seed, "unique", F.col(KEY_TEXT)), KEY_TEXT).limit(MAX_SUBJECTS)
@@ -84,7 +86,7 @@ def _unique_by_events(events: DataFrame, columns: list[Column], *, seed: int) ->
     )
     tokens.unpersist()
     picked.unpersist()
-    return unique_shares(found)
+    return found
 
 
 def prefix_length(mask: Column) -> Column:

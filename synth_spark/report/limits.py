@@ -9,6 +9,7 @@ _SMALL = 1000  # subjects of a set below which chance is worth a sentence of its
 
 # figure with the number looked at, what it is for, and what that number counts
 _SAMPLES = (
+    ("source_risk.subjects", "What is at stake: singled out by their events", "real subjects, looked for among all"),
     ("auc_event.rows", "Can a classifier tell? One by one", "{rows} of each set"),
     ("auc_subject.rows", "Can a classifier tell? By subject", "subjects of each set"),
     ("usefulness.rows", "Usefulness: models learn from", "subjects of each kind"),

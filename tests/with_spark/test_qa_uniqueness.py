@@ -44,6 +44,7 @@ def test_like_a_naive_search(spark: SparkSession, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(uniqueness, "unique_shares", lambda found: picked.append(found) or shares(found))
     found = uniqueness_figures(real, layout, seed=3)
     assert len(picked[0]) == sum(events[SUBJECT_KEY].nunique() for _, events in tables), "all are looked for"
+    assert found["source_risk.subjects"] == len(picked[0]), "sample sizes are told"
     people = pd.concat([people for people, _ in tables])
     counts = people.groupby(["re`gion", "age"]).size()
     assert found["source_risk.attributes"] == pytest.approx((counts == 1).sum() / len(people))
