@@ -1,4 +1,4 @@
-"""Training on toy files through petastorm: it learns, resumes to the last bit, and ranks agree."""
+"""Training on toy files: it learns, resumes to the last bit, and ranks agree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from synth_spark.model.checkpoint import load_checkpoint, model_config_of
 from synth_spark.model.generate import Generator, SampledChunk
 from synth_spark.model.network import SequenceModel
 from synth_spark.model.pairs import group_codes
-from synth_spark.train.batches import PetastormReader
+from synth_spark.train.batches import SequenceReader
 from synth_spark.train.calibrate import calibrate, correction, set_groups
 from synth_spark.train.launch import launch_training
 from synth_spark.train.loop import Trainer
@@ -83,6 +83,28 @@ def test_resume_is_equal_to_the_last_bit(tmp_path, make, book):
     for name, tensor in straight.items():
         assert torch.equal(tensor, resumed[name]), name
     assert len((tmp_path / "resumed" / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_readers_train_the_same_weights_and_one_goes_on_where_another_stopped(run, tmp_path):
+    for folder, first, second in (
+        ("a", "petastorm", "petastorm"),
+        ("b", "arrow", "arrow"),
+        ("c", "petastorm", "arrow"),
+    ):
+        figures = train(run, tmp_path / folder, max_epochs=1, reader=first)
+        assert figures["reader"] == first
+        assert train(run, tmp_path / folder, max_epochs=2, reader=second)["reader"] == second
+    expected, lines = weights_of(tmp_path / "a"), losses_of(tmp_path / "a")
+    assert len(lines) == 2
+    for folder in ("b", "c"):
+        assert losses_of(tmp_path / folder) == lines
+        found = weights_of(tmp_path / folder)
+        assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+
+
+def losses_of(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if "loss" in name} for line in lines]
 
 
 def test_flat_data_is_learned_calibrated_saved_and_generated(tmp_path):
@@ -172,7 +194,9 @@ def trainer_on(run: toy.ToyRun, folder: Path, ranks: RankInfo, **settings) -> Tr
     book, manifest = Codebook.load(run.codebook), Manifest.load(run.manifest)
     model = SequenceModel(model_config_of(book, width=resolved.width, hidden=resolved.hidden, dropout=0.0))
     readers = {
-        split: PetastormReader(manifest.of_split(split), window_subjects=1000, num_static=2, num_event=2)
+        split: SequenceReader(
+            manifest.of_split(split), reader=resolved.reader, window_subjects=1000, num_static=2, num_event=2
+        )
         for split in ("training", "validation")
     }
     return Trainer(model, readers, resolved, ranks, seed=1, folder=folder, manifest_digest=manifest.digest)
