@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from synth_spark.codebook import Codebook
 from synth_spark.codecs.order import UNORDERED
-from synth_spark.config import TrainSettings
+from synth_spark.config import TrainSettings, parse_config
 from synth_spark.errors import ConfigError, ContractError, TrainingError
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import load_checkpoint, model_config_of
@@ -33,7 +34,9 @@ from synth_spark.train.pair_counts import PairTables, pair_step
 from synth_spark.train.plan import Step, Window
 from synth_spark.train.rank import TrainJob, train_rank
 from synth_spark.train.ranks import RankInfo, process_group
+from synth_spark.train.stage import run_train
 from synth_spark.train.tensors import make_batch
+from synth_spark.workspace import RunPaths
 from tests import toy
 
 SMALL = {"width": 16, "hidden": 8, "batch_events": 128, "number_format": "float32", "calibration_rounds": 0}
@@ -105,6 +108,15 @@ def test_readers_train_the_same_weights_and_one_goes_on_where_another_stopped(ru
 def losses_of(folder: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if "loss" in name} for line in lines]
+
+
+def test_a_reader_that_cannot_read_here_ends_training_before_it_starts(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "petastorm", None)
+    paths = RunPaths("toy", tmp_path)
+    shutil.copy(run.manifest, paths.manifest)
+    with pytest.raises(ConfigError, match=r"set train\.reader: arrow"):
+        run_train(None, parse_config({"name": "toy", "source": {"subjects": {"path": "none"}}}, origin="test"), paths)
+    assert not paths.checkpoint.exists()
 
 
 def test_flat_data_is_learned_calibrated_saved_and_generated(tmp_path):
