@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -22,8 +23,18 @@ _MAX_CODES = 64_000_000  # of subjects and events in a shuffle window: 128 MB, a
 _UNREADABLE = (OSError, pa.ArrowException, KeyError)  # missing, truncated, without one of our columns
 
 
+class SequenceReader(Protocol):
+    """What training needs of a reader: the windows of one epoch, each row exactly once, in an order set by the seed."""
+
+    num_events: int  # of one epoch, for progress; 0 if not known
+
+    def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
+        """One epoch."""
+        ...
+
+
 @dataclass
-class SequenceReader:
+class ManifestReader:
     """Reads this rank's files, one row group at a time, and joins them into windows.
 
     files: this rank's share of the manifest, sorted by path.
@@ -122,7 +133,8 @@ def _explained(paths: Sequence[str], reader: str, error: Exception) -> str:
                 f"file {path} of the manifest cannot be read by {reader} {reason}: the sequences table was changed "
                 "under the manifest, or the file is damaged; run encode again"
             )
-    return f"{reader} cannot read the manifest's files {reason}, plain pyarrow can; set train.reader: arrow"
+    way_out = "run again" if reader == "arrow" else "set train.reader: arrow"
+    return f"{reader} cannot read the manifest's files {reason}, plain pyarrow can; {way_out}"
 
 
 def _window(columns: FlatColumns, num_static: int, num_event: int) -> Window:

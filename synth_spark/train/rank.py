@@ -28,7 +28,7 @@ from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import model_config_of, save_checkpoint
 from synth_spark.model.network import SequenceModel
 from synth_spark.seeds import derive
-from synth_spark.train.batches import SequenceReader, files_of_rank
+from synth_spark.train.batches import ManifestReader, SequenceReader, files_of_rank
 from synth_spark.train.calibrate import calibrate, set_groups
 from synth_spark.train.learned import learned_bits
 from synth_spark.train.loop import Trained, Trainer
@@ -131,7 +131,7 @@ def _readers(
     readers: dict[str, SequenceReader] = {}
     for split in (TRAINING, VALIDATION):
         files = files_of_rank(manifest.of_split(split), rank=ranks.rank, num_ranks=ranks.num_ranks)
-        readers[split] = SequenceReader(
+        readers[split] = ManifestReader(
             files,
             reader=settings.reader,
             window_subjects=settings.window_subjects,

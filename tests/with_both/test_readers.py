@@ -17,7 +17,7 @@ from synth_spark import tables
 from synth_spark.errors import ContractError
 from synth_spark.manifest import DataFile
 from synth_spark.sample.udf import SPARK_SCHEMA
-from synth_spark.train.batches import SequenceReader, files_of_rank, shuffled
+from synth_spark.train.batches import ManifestReader, files_of_rank, shuffled
 from synth_spark.train.plan import Window
 from synth_spark.train.row_groups import READERS
 from tests import toy
@@ -51,8 +51,8 @@ def _described(spark, url: str) -> DataFile:
     return DataFile(url, "training", row["rows"], 1, row["numbers"] or 0)
 
 
-def reader_of(files, reader: str, *, window_subjects: int = 100) -> SequenceReader:
-    return SequenceReader(files, reader, window_subjects=window_subjects, num_static=2, num_event=2)
+def reader_of(files, reader: str, *, window_subjects: int = 100) -> ManifestReader:
+    return ManifestReader(files, reader, window_subjects=window_subjects, num_static=2, num_event=2)
 
 
 def numbers_of(windows) -> list[int]:
@@ -138,7 +138,7 @@ def test_flat_data_is_read(spark_session, tmp_path, reader):
     tables.write_table(rows.repartition(2), tmp_path / "sequences", fingerprint="toy", properties={})
     active = tables.active_files(spark_session, tmp_path / "sequences", 0)
     files = [_described(spark_session, url) for url in active]
-    (part,) = SequenceReader(files, reader, window_subjects=100, num_static=3, num_event=0).windows(seed=0)
+    (part,) = ManifestReader(files, reader, window_subjects=100, num_static=3, num_event=0).windows(seed=0)
     assert part.event_codes.shape == (0, 0)
     assert not part.num_events.any()
     np.testing.assert_array_equal(part.static_codes, expected.static_codes[part.subject_numbers])

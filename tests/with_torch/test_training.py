@@ -25,7 +25,7 @@ from synth_spark.model.checkpoint import load_checkpoint, model_config_of
 from synth_spark.model.generate import Generator, SampledChunk
 from synth_spark.model.network import SequenceModel
 from synth_spark.model.pairs import group_codes
-from synth_spark.train.batches import SequenceReader
+from synth_spark.train.batches import ManifestReader
 from synth_spark.train.calibrate import calibrate, correction, set_groups
 from synth_spark.train.launch import launch_training
 from synth_spark.train.loop import Trainer
@@ -206,7 +206,7 @@ def trainer_on(run: toy.ToyRun, folder: Path, ranks: RankInfo, **settings) -> Tr
     book, manifest = Codebook.load(run.codebook), Manifest.load(run.manifest)
     model = SequenceModel(model_config_of(book, width=resolved.width, hidden=resolved.hidden, dropout=0.0))
     readers = {
-        split: SequenceReader(
+        split: ManifestReader(
             manifest.of_split(split), reader=resolved.reader, window_subjects=1000, num_static=2, num_event=2
         )
         for split in ("training", "validation")
