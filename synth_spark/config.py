@@ -173,6 +173,11 @@ class TrainSettings(Section):
     threads: int | None = Field(
         None, ge=1, description="torch threads per rank; default: CPUs granted / ranks on this machine"
     )
+    reader: Literal["petastorm", "arrow"] = Field(
+        "petastorm",
+        description="what reads the training files, the same rows in the same order; arrow, which is plain pyarrow, is "
+        "for machines where petastorm cannot be imported (synth-spark doctor tells)",
+    )
     width: int = Field(128, ge=8, le=1024, description="width of the recurrent history")
     hidden: int = Field(64, ge=8, le=512, description="width of each sub-column's head")
     dropout: float = Field(
