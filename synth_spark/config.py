@@ -183,7 +183,7 @@ class TrainSettings(Section):
     dropout: float = Field(
         0.05, ge=0.0, lt=1.0, description="dropout on inputs of the heads, fivefold on static columns"
     )
-    learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
+    learning_rate: float = Field(4e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
     batch_events: int | None = Field(
         None, ge=16, description="padded events per batch and rank; default: 24 mean histories, within 1,024 to 4,096"
     )
