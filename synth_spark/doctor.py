@@ -25,6 +25,7 @@ GIB = 2**30
 NEEDED_MEMORY = 6 * GIB
 NEEDED_DISK = 5 * GIB
 DISTRIBUTION = "synth_spark"
+ENGINES = "engines"  # the extra that requires Spark, torch, MLflow and what belongs to them
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _versions() -> list[Finding]:
     except importlib.metadata.PackageNotFoundError:
         return [Finding("versions", False, f"the package {DISTRIBUTION} itself is not installed", "run: make setup")]
     pins = [Requirement(line) for line in requirements]
-    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"extra": ""})]
+    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"extra": ENGINES})]
     wrong = [finding for finding in map(_version, pins) if finding is not None]
     return wrong or [Finding("versions", True, f"{len(pins)} packages are as pinned")]
 
