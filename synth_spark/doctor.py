@@ -19,7 +19,7 @@ from synth_spark.errors import EnvironmentProblem
 from synth_spark.jars import FIX as JARS_FIX
 from synth_spark.jars import missing_jars
 from synth_spark.machine import JAVA_FIX, MINIMUM_JAVA, find_java, granted_cpus, granted_memory
-from synth_spark.workspace import Workspace
+from synth_spark.workspace import SALT_VARIABLE, Workspace
 
 GIB = 2**30
 NEEDED_MEMORY = 6 * GIB
@@ -126,6 +126,12 @@ def _write_access(workspace: Workspace) -> Finding:
 
 def _salt(workspace: Workspace) -> Finding:
     path = workspace.salt_file
+    if os.environ.get(SALT_VARIABLE):
+        try:
+            workspace.salt()
+        except EnvironmentProblem as problem:
+            return Finding("salt", False, str(problem), f"correct {SALT_VARIABLE}, or unset it")
+        return Finding("salt", True, f"from {SALT_VARIABLE}")
     try:
         mode = path.stat().st_mode & 0o777
     except FileNotFoundError:
