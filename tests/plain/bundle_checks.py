@@ -220,6 +220,9 @@ def open_production(document: Document) -> list[str]:
     prod = document["targets"]["prod"]
     named = {"mode": prod.get("mode") == "production", "run_as": "run_as" in prod, "permissions": "permissions" in prod}
     wrong = [f"prod: {name}" for name, is_there in named.items() if not is_there]
+    runs_as = set(prod.get("run_as", {}).values())
+    if not runs_as & {item.get("service_principal_name") for item in prod.get("permissions", [])}:
+        wrong.append("prod: whoever the job is cannot read what is deployed")
     wrong += [
         f"{name}: no alert"
         for name, job in jobs(document).items()

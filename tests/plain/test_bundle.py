@@ -129,6 +129,7 @@ BROKEN: list[tuple[str, str, Callable[[Document], None]]] = [
     ("gate", "publish does not wait", _set(_task_of("publish"), "depends_on", [{"task_key": "decode"}])),
     ("production", "prod: run_as", _without(lambda document: document["targets"]["prod"], "run_as")),
     ("production", "prod: permissions", _without(lambda document: document["targets"]["prod"], "permissions")),
+    ("production", "cannot read", lambda document: document["targets"]["prod"]["permissions"].pop()),
     ("production", "pipeline: no alert", _without(_job, "email_notifications")),
     ("production", "line: the ML runtime", _set(_cluster, "data_security_mode", "USER_ISOLATION")),
 ]

@@ -34,6 +34,8 @@ def test_a_variable_that_is_not_set_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_given_salt_leaves_no_file(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SALT_VARIABLE, GIVEN)
     assert workspace.salt() == bytes.fromhex(GIVEN)
+    monkeypatch.setenv(SALT_VARIABLE, f"{GIVEN}\n")  # as a file or a pipe ends
+    assert workspace.salt() == bytes.fromhex(GIVEN)
     assert not workspace.salt_file.exists()
     assert _salt_finding(workspace).ok
 
