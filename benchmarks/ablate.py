@@ -1,6 +1,7 @@
 """What one choice of the model or its training gives: the validation loss with it, and with others in its place.
 
-    python benchmarks/ablate.py NAME RUN_FOLDER... --with model.layers.MAX_WAVES=0 settings.dropout=0.2 [--seeds 1 2 3]
+    python benchmarks/ablate.py NAME RUN_FOLDER... --with model.layers.MAX_WAVES=0 settings.dropout=0.2
+        [--seeds 1 2 3] [--max-epochs 4]
 
 RUN_FOLDERs are runs that this version encoded. Each variant differs from what is committed in one place: a constant of
 a module of synth_spark, or a setting of training (settings.*). Losses are nats per validation subject, comparable
@@ -40,9 +41,10 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--with", nargs="+", required=True, dest="variants", metavar="PLACE=VALUE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--max-epochs", type=int, default=TrainSettings().max_epochs, help="for every variant")
     chosen = parser.parse_args()
     details = {
-        f"{data_set_of(run)}, {variant}": [trained(run, variant, seed) for seed in chosen.seeds]
+        f"{data_set_of(run)}, {variant}": [trained(run, variant, seed, chosen.max_epochs) for seed in chosen.seeds]
         for run in chosen.runs
         for variant in (AS_IT_IS, *chosen.variants)
     }
@@ -52,6 +54,7 @@ def main() -> None:
         figures[f"{variant}: seconds"] = statistics.median(seed["seconds"] for seed in seeds)
     sets = " ".join(f"RUN_OF_{data_set_of(run)}" for run in chosen.runs)
     command = f"{chosen.name} {sets} --with {' '.join(chosen.variants)} --seeds {' '.join(map(str, chosen.seeds))}"
+    command += f" --max-epochs {chosen.max_epochs}"
     (RESULTS / "experiments").mkdir(exist_ok=True)
     name = f"experiments/{chosen.name}"
     print(record(name, f"python benchmarks/ablate.py {command}", current_commit(), figures, details))
@@ -62,10 +65,10 @@ def data_set_of(run: Path) -> str:
     return run.name.split("-")[0]
 
 
-def trained(run: Path, variant: str, seed: int) -> dict[str, Any]:
+def trained(run: Path, variant: str, seed: int, max_epochs: int) -> dict[str, Any]:
     """Figures of one training."""
     place, _, value = variant.partition("=")
-    settings: dict[str, Any] = {"calibration_rounds": 0}
+    settings: dict[str, Any] = {"calibration_rounds": 0, "max_epochs": max_epochs}
     if place.startswith("settings."):
         settings[place.removeprefix("settings.")] = json.loads(value)
     with tempfile.TemporaryDirectory() as folder, constant("" if place == AS_IT_IS else place, value):

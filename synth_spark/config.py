@@ -173,12 +173,17 @@ class TrainSettings(Section):
     threads: int | None = Field(
         None, ge=1, description="torch threads per rank; default: CPUs granted / ranks on this machine"
     )
+    reader: Literal["petastorm", "arrow"] = Field(
+        "petastorm",
+        description="what reads the training files, the same rows in the same order; arrow, which is plain pyarrow, is "
+        "for machines where petastorm cannot be imported (synth-spark doctor tells)",
+    )
     width: int = Field(128, ge=8, le=1024, description="width of the recurrent history")
     hidden: int = Field(64, ge=8, le=512, description="width of each sub-column's head")
     dropout: float = Field(
         0.05, ge=0.0, lt=1.0, description="dropout on inputs of the heads, fivefold on static columns"
     )
-    learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
+    learning_rate: float = Field(4e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
     batch_events: int | None = Field(
         None, ge=16, description="padded events per batch and rank; default: 24 mean histories, within 1,024 to 4,096"
     )

@@ -19,6 +19,7 @@ from synth_spark.errors import EnvironmentProblem
 from synth_spark.jars import FIX as JARS_FIX
 from synth_spark.jars import missing_jars
 from synth_spark.machine import JAVA_FIX, MINIMUM_JAVA, find_java, granted_cpus, granted_memory
+from synth_spark.readers import petastorm_problem
 from synth_spark.workspace import SALT_VARIABLE, Workspace
 
 GIB = 2**30
@@ -39,13 +40,14 @@ class Finding:
 
 
 def findings(workspace_root: str | Path) -> list[Finding]:
-    """Everything that was looked at, good or bad: interpreter, Java, pinned versions, jars, memory, disk, rights."""
+    """Everything that was looked at, good or bad: interpreter, Java, pins, jars, readers, memory, disk, rights."""
     workspace = Workspace.at(workspace_root)
     return [
         _python(),
         _java(),
         *_versions(),
         _jars(),
+        _reader(),
         _memory(),
         _disk(workspace),
         _write_access(workspace),
@@ -97,6 +99,15 @@ def _jars() -> Finding:
     except EnvironmentProblem as problem:
         return Finding("Delta jars", False, str(problem), JARS_FIX)
     return _finding("Delta jars", not missing, ", ".join(missing) + " missing" if missing else "in place", JARS_FIX)
+
+
+def _reader() -> Finding:
+    """Which values of train.reader work here."""
+    problem = petastorm_problem()
+    if problem:
+        detail = f"petastorm, the default, cannot read here ({problem}); arrow can"
+        return Finding("training reader", False, detail, "set train.reader: arrow in the config; the rows are the same")
+    return Finding("training reader", True, "petastorm, the default; arrow too")
 
 
 def _memory() -> Finding:

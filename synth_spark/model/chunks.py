@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-MOST_SUBJECTS, FEWEST_SUBJECTS = 4096, 16
-MAX_CODES = 16_000_000  # of a mean chunk: 32 MB as int16, a few times that while its rows are written
+MOST_SUBJECTS, ENOUGH_SUBJECTS, FEWEST_SUBJECTS = 4096, 512, 16
+SHARED_CODES = 1_000_000  # of a mean chunk: more would leave processors idle where subjects are few
+MAX_CODES = 16_000_000  # likewise: 32 MB as int16, a few times that while its rows are written
 
 
 def chunk_subjects_for(codes_per_subject: float) -> int:
-    """Subjects per chunk: 4096, fewer where they would hold more than MAX_CODES codes, 16 at least.
+    """Subjects per chunk that processors share: 4096, fewer where these would hold more than SHARED_CODES codes, but
+    ENOUGH_SUBJECTS where memory holds them.
 
-    A step costs a fixed time however few subjects take it, so a chunk is as large as memory lets it be.
+    A step costs a fixed time however few subjects take it; for ENOUGH_SUBJECTS that is a small part of its work.
     """
+    wanted = max(ENOUGH_SUBJECTS, int(SHARED_CODES / max(codes_per_subject, 1.0)))
+    return min(wanted, most_subjects_for(codes_per_subject))
+
+
+def most_subjects_for(codes_per_subject: float) -> int:
+    """Subjects that one process generates fastest: 4096, fewer where these would hold more than MAX_CODES codes, 16 at
+    least."""
     return max(FEWEST_SUBJECTS, min(MOST_SUBJECTS, int(MAX_CODES / max(codes_per_subject, 1.0))))

@@ -14,6 +14,7 @@ from synth_spark.pipeline.opened import OpenRun, open_run
 from synth_spark.pipeline.runs import RunState, config_digest, create_run, load_state, runs_of
 from synth_spark.pipeline.stages import adopt_config, execute
 from synth_spark.pipeline.summary import say, tell_plan, tell_summary
+from synth_spark.readers import require_reader
 from synth_spark.workspace import RunPaths, Workspace
 
 
@@ -75,6 +76,8 @@ def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: boo
 def _run_stages(run: OpenRun, force: bool) -> Exception | None:
     """All stages that are not done; a gate that says no is returned, to be raised after the summary."""
     before, stages = time.perf_counter(), 0.0
+    if not run.state.is_done("train"):
+        require_reader(run.config.train.reader)  # now, as is the session: encoding may take hours
     spark = run.spark  # made now, so that a missing Java or a held catalog is told before hours of work
     assert spark is not None
     stopped: Exception | None = None

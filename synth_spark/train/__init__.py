@@ -1,1 +1,1 @@
-"""Training: petastorm batches, DDP ranks, the loop, calibration, launchers. [torch]"""
+"""Training: batches of the manifest's files, DDP ranks, the loop, calibration, launchers. [torch]"""

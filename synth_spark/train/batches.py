@@ -1,33 +1,26 @@
-"""The manifest's files, streamed through petastorm into windows of subjects; only this module knows it. [torch]
-
-Petastorm 0.13.1 loses row groups when `num_epochs` is finite and mixes epochs when several workers read an
-infinite stream, both silently. One worker, an infinite stream, a new reader per epoch and a stop after exactly the
-manifest's rows is exact and in a reproducible order (docs/decisions/petastorm-reader.md).
-"""
+"""The manifest's files as windows of subjects, each row once an epoch, whichever reader reads them. [plain]"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import unquote
+from itertools import islice
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from synth_spark.columns import EVENT_CODES, NUM_EVENTS, STATIC_CODES, SUBJECT_NUMBER
 from synth_spark.errors import ContractError
 from synth_spark.manifest import DataFile
+from synth_spark.seeds import derive
 from synth_spark.train.plan import Window
+from synth_spark.train.row_groups import READERS, FlatColumns
 
 _MAX_CODES = 64_000_000  # of subjects and events in a shuffle window: 128 MB, and as much again while it is joined
-
-_FIELDS = {
-    SUBJECT_NUMBER: np.int64,
-    STATIC_CODES: np.int16,
-    NUM_EVENTS: np.int64,
-    EVENT_CODES: np.int16,
-}
+_UNREADABLE = (OSError, pa.ArrowException, KeyError)  # missing, truncated, without one of our columns
 
 
 class SequenceReader(Protocol):
@@ -41,31 +34,34 @@ class SequenceReader(Protocol):
 
 
 @dataclass
-class PetastormReader:
+class ManifestReader:
     """Reads this rank's files, one row group at a time, and joins them into windows.
 
-    files: this rank's share of the manifest.
+    files: this rank's share of the manifest, sorted by path.
+    reader: name of what reads the files, a key of READERS; rows and their order do not depend on it.
     window_subjects: a window closes once it holds at least this many subjects, or _MAX_CODES codes.
     num_static, num_event: sub-columns.
-    num_events: of the last epoch read; 0 before it.
+    num_events: of the last epoch read, for progress; 0 before it.
     """
 
     files: Sequence[DataFile]
+    reader: str
     window_subjects: int
     num_static: int
     num_event: int
     num_events: int = 0
 
     def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
-        """One epoch.
+        """One epoch: each row exactly once, files in an order set by the seed, or as they are listed.
 
         Raises:
-            ContractError: what was read is not what the manifest lists (rows, or checksum of subject numbers).
+            ContractError: a file cannot be read, or what was read is not what the manifest lists (rows, or checksum
+                of subject numbers).
         """
         expected_rows = sum(file.rows for file in self.files)
         pending: list[Window] = []
         num_rows = num_events = checksum = 0
-        for part in self._row_groups(expected_rows, seed=seed, shuffle=shuffle):
+        for part in self._row_groups(shuffled(self.files, seed=seed) if shuffle else self.files):
             num_rows += len(part.num_events)
             num_events += len(part.event_codes)
             checksum += int(part.subject_numbers.sum())
@@ -87,19 +83,24 @@ class PetastormReader:
         num_codes = sum(part.static_codes.size + part.event_codes.size for part in parts)
         return num_codes >= _MAX_CODES or sum(len(part.num_events) for part in parts) >= self.window_subjects
 
-    def _row_groups(self, num_rows: int, *, seed: int, shuffle: bool) -> Iterator[Window]:
-        if num_rows == 0:
+    def _row_groups(self, files: Sequence[DataFile]) -> Iterator[Window]:
+        """As many as the manifest lists: the reader may begin anew after the last one."""
+        paths = [_local_path(file) for file in files if file.rows]
+        if not paths:
             return
-        reader = _open(self.files, seed=seed, shuffle=shuffle)
+        num_row_groups = sum(file.row_groups for file in files if file.rows)
         try:
-            delivered = 0
-            while delivered < num_rows:
-                row_group = _unpacked(next(reader), self.num_static, self.num_event)
-                delivered += len(row_group.num_events)
-                yield row_group
-        finally:
-            reader.stop()
-            reader.join()
+            with closing(READERS[self.reader](paths)) as row_groups:
+                for columns in islice(row_groups, num_row_groups):
+                    yield _window(columns, self.num_static, self.num_event)
+        except _UNREADABLE as error:
+            raise ContractError(_explained(paths, self.reader, error)) from error
+
+
+def shuffled(files: Sequence[DataFile], *, seed: int) -> list[DataFile]:
+    """In an order set by the seed and places in the list alone; a generator's stream may change with its library."""
+    places = sorted(range(len(files)), key=lambda place: derive(seed, "file", place))
+    return [files[place] for place in places]
 
 
 def files_of_rank(files: Sequence[DataFile], *, rank: int, num_ranks: int) -> list[DataFile]:
@@ -116,50 +117,33 @@ def files_of_rank(files: Sequence[DataFile], *, rank: int, num_ranks: int) -> li
     return sorted(files, key=lambda file: file.path)[rank::num_ranks]
 
 
-def _open(files: Sequence[DataFile], *, seed: int, shuffle: bool) -> Any:
-    import pyarrow  # noqa: F401  before petastorm: with torch loaded first some builds crash
-    from petastorm import make_batch_reader
-    from petastorm.transform import TransformSpec
-
-    packed = [(name, np.bytes_, (), False) for name in _FIELDS]
-    return make_batch_reader(
-        [unquote(file.path) for file in files],  # the manifest has URLs, petastorm takes them for plain paths
-        schema_fields=list(_FIELDS),
-        num_epochs=None,
-        workers_count=1,
-        reader_pool_type="thread",
-        results_queue_size=2,  # row groups read ahead; one of long histories takes some hundred MB
-        shuffle_row_groups=shuffle,
-        seed=seed % 2**32,
-        transform_spec=TransformSpec(_packed, edit_fields=packed),
-    )
+def _local_path(file: DataFile) -> str:
+    return unquote(urlsplit(file.path).path)
 
 
-def _packed(rows: Any) -> Any:
-    """One row group as one row of bytes: lists of unequal length do not pass petastorm, bytes do."""
-    import pandas as pd
+def _explained(paths: Sequence[str], reader: str, error: Exception) -> str:
+    """With the file's name, which the libraries' own errors do not always give."""
+    reason = f"({type(error).__name__}: {error})"
+    for path in paths:
+        try:
+            for _ in READERS["arrow"]([path]):
+                pass
+        except _UNREADABLE:
+            return (
+                f"file {path} of the manifest cannot be read by {reader} {reason}: the sequences table was changed "
+                "under the manifest, or the file is damaged; run encode again"
+            )
+    way_out = "run again" if reader == "arrow" else "set train.reader: arrow"
+    return f"{reader} cannot read the manifest's files {reason}, plain pyarrow can; {way_out}"
 
-    flat = {
-        SUBJECT_NUMBER: rows[SUBJECT_NUMBER].to_numpy(),
-        NUM_EVENTS: rows[NUM_EVENTS].to_numpy(),
-        STATIC_CODES: _concatenated(rows[STATIC_CODES]),
-        EVENT_CODES: _concatenated(rows[EVENT_CODES]),
-    }
-    return pd.DataFrame({name: [flat[name].astype(dtype).tobytes()] for name, dtype in _FIELDS.items()})
 
-
-def _concatenated(lists: Any) -> NDArray[Any]:
-    return np.concatenate([np.empty(0, dtype=np.int16), *lists.to_numpy()])
-
-
-def _unpacked(batch: Any, num_static: int, num_event: int) -> Window:
-    flat = {name: np.frombuffer(getattr(batch, name)[0], dtype=dtype) for name, dtype in _FIELDS.items()}
-    num_events = flat[NUM_EVENTS]
+def _window(columns: FlatColumns, num_static: int, num_event: int) -> Window:
+    num_events = columns[NUM_EVENTS]
     return Window(
-        subject_numbers=flat[SUBJECT_NUMBER],
-        static_codes=flat[STATIC_CODES].reshape(len(num_events), num_static),
+        subject_numbers=columns[SUBJECT_NUMBER],
+        static_codes=columns[STATIC_CODES].reshape(len(num_events), num_static),
         num_events=num_events,
-        event_codes=flat[EVENT_CODES].reshape(int(num_events.sum()), num_event),
+        event_codes=columns[EVENT_CODES].reshape(int(num_events.sum()), num_event),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synth_spark.model.chunks import chunk_subjects_for
+from synth_spark.model.chunks import most_subjects_for
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
 from synth_spark.model.pairs import MAX_GROUPS, group_codes
@@ -38,7 +38,7 @@ def calibrate(model: SequenceModel, targets: list[Tensor], pairs: PairTables, *,
     mean_events = _mean_events(model, targets[num_static - 1])
     most = min(MAX_SUBJECTS, TIMES_TRAINED * num_subjects, MAX_EVENTS / max(mean_events, 1.0))
     fewest = min(MIN_SUBJECTS, num_subjects)
-    chunk_subjects = chunk_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
+    chunk_subjects = most_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
     groups = [of_codes for owner in pairs.owners for of_codes in owner.of_columns()]
     distances = []
     for round_number in range(rounds):

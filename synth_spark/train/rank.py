@@ -28,7 +28,7 @@ from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import model_config_of, save_checkpoint
 from synth_spark.model.network import SequenceModel
 from synth_spark.seeds import derive
-from synth_spark.train.batches import PetastormReader, SequenceReader, files_of_rank
+from synth_spark.train.batches import ManifestReader, SequenceReader, files_of_rank
 from synth_spark.train.calibrate import calibrate, set_groups
 from synth_spark.train.learned import learned_bits
 from synth_spark.train.loop import Trained, Trainer
@@ -131,8 +131,9 @@ def _readers(
     readers: dict[str, SequenceReader] = {}
     for split in (TRAINING, VALIDATION):
         files = files_of_rank(manifest.of_split(split), rank=ranks.rank, num_ranks=ranks.num_ranks)
-        readers[split] = PetastormReader(
+        readers[split] = ManifestReader(
             files,
+            reader=settings.reader,
             window_subjects=settings.window_subjects,
             num_static=len(codebook.static_cardinalities),
             num_event=len(codebook.event_cardinalities),
@@ -180,6 +181,7 @@ def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob)
         "num_ranks": dist.get_world_size() if dist.is_initialized() else ranks.num_ranks,
         "threads": job.threads,
         "number_format": trainer.number_format,
+        "reader": trainer.settings.reader,
         "seed": job.seed,
     }
 

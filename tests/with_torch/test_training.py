@@ -1,4 +1,4 @@
-"""Training on toy files through petastorm: it learns, resumes to the last bit, and ranks agree."""
+"""Training on toy files: it learns, resumes to the last bit, and ranks agree."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,14 @@ from safetensors.torch import load_file, save_file
 
 from synth_spark.codebook import Codebook
 from synth_spark.codecs.order import UNORDERED
-from synth_spark.config import TrainSettings
+from synth_spark.config import TrainSettings, parse_config
 from synth_spark.errors import ConfigError, ContractError, TrainingError
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import load_checkpoint, model_config_of
 from synth_spark.model.generate import Generator, SampledChunk
 from synth_spark.model.network import SequenceModel
 from synth_spark.model.pairs import group_codes
-from synth_spark.train.batches import PetastormReader
+from synth_spark.train.batches import ManifestReader
 from synth_spark.train.calibrate import calibrate, correction, set_groups
 from synth_spark.train.launch import launch_training
 from synth_spark.train.loop import Trainer
@@ -33,7 +34,9 @@ from synth_spark.train.pair_counts import PairTables, pair_step
 from synth_spark.train.plan import Step, Window
 from synth_spark.train.rank import TrainJob, train_rank
 from synth_spark.train.ranks import RankInfo, process_group
+from synth_spark.train.stage import run_train
 from synth_spark.train.tensors import make_batch
+from synth_spark.workspace import RunPaths
 from tests import toy
 
 SMALL = {"width": 16, "hidden": 8, "batch_events": 128, "number_format": "float32", "calibration_rounds": 0}
@@ -83,6 +86,37 @@ def test_resume_is_equal_to_the_last_bit(tmp_path, make, book):
     for name, tensor in straight.items():
         assert torch.equal(tensor, resumed[name]), name
     assert len((tmp_path / "resumed" / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_readers_train_the_same_weights_and_one_goes_on_where_another_stopped(run, tmp_path):
+    for folder, first, second in (
+        ("a", "petastorm", "petastorm"),
+        ("b", "arrow", "arrow"),
+        ("c", "petastorm", "arrow"),
+    ):
+        figures = train(run, tmp_path / folder, max_epochs=1, reader=first)
+        assert figures["reader"] == first
+        assert train(run, tmp_path / folder, max_epochs=2, reader=second)["reader"] == second
+    expected, lines = weights_of(tmp_path / "a"), losses_of(tmp_path / "a")
+    assert len(lines) == 2
+    for folder in ("b", "c"):
+        assert losses_of(tmp_path / folder) == lines
+        found = weights_of(tmp_path / folder)
+        assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+
+
+def losses_of(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if "loss" in name} for line in lines]
+
+
+def test_a_reader_that_cannot_read_here_ends_training_before_it_starts(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "petastorm", None)
+    paths = RunPaths("toy", tmp_path)
+    shutil.copy(run.manifest, paths.manifest)
+    with pytest.raises(ConfigError, match=r"set train\.reader: arrow"):
+        run_train(None, parse_config({"name": "toy", "source": {"subjects": {"path": "none"}}}, origin="test"), paths)
+    assert not paths.checkpoint.exists()
 
 
 def test_flat_data_is_learned_calibrated_saved_and_generated(tmp_path):
@@ -172,7 +206,9 @@ def trainer_on(run: toy.ToyRun, folder: Path, ranks: RankInfo, **settings) -> Tr
     book, manifest = Codebook.load(run.codebook), Manifest.load(run.manifest)
     model = SequenceModel(model_config_of(book, width=resolved.width, hidden=resolved.hidden, dropout=0.0))
     readers = {
-        split: PetastormReader(manifest.of_split(split), window_subjects=1000, num_static=2, num_event=2)
+        split: ManifestReader(
+            manifest.of_split(split), reader=resolved.reader, window_subjects=1000, num_static=2, num_event=2
+        )
         for split in ("training", "validation")
     }
     return Trainer(model, readers, resolved, ranks, seed=1, folder=folder, manifest_digest=manifest.digest)
