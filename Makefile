@@ -105,7 +105,7 @@ lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (ne
 	mkdir -p "$$folder/src/synth_spark"; \
 	cp setup.py pyproject.toml "$$folder/src"; cp synth_spark/__init__.py "$$folder/src/synth_spark"; \
 	"$(PYTHON)" -m venv "$$folder/venv"; \
-	"$$folder/venv/bin/python" -m pip install --progress-bar off "$$folder/src[dev]"; \
+	"$$folder/venv/bin/python" -m pip install --progress-bar off "$$folder/src[engines,dev]"; \
 	{ echo "# Complete freeze of setup.py's pins, made by: make lock"; \
 	"$$folder/venv/bin/python" -m pip freeze --all | grep -vE '^(pip|synth_spark|synth-spark)( @|==)'; } > $(LOCK).new; \
 	mv $(LOCK).new $(LOCK); \

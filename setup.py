@@ -44,7 +44,11 @@ PINS = {
         "typer==0.29.2",
     ],
 }
+# What a Databricks ML runtime brings itself, in versions that belong together: a wheel must not replace it there, so
+# these are required by the extra `engines` and not by the wheel as such (docs/decisions/bundle.md).
+ENGINES = ("delta-spark", "mlflow", "petastorm", "pyarrow", "pyspark", "setuptools", "torch")
 DEV = [
+    "databricks-bundles==1.22.1",  # checks databricks.yml in the tests, without a workspace
     "hypothesis==6.170.15",
     "import-linter==2.16",
     "ipykernel==7.4.0",
@@ -61,6 +65,11 @@ DEV = [
 ]
 
 
+def pins(engines: bool) -> list[str]:
+    """Pins of the engines, or all others."""
+    return [pin for group in PINS.values() for pin in group if (pin.split("==")[0] in ENGINES) == engines]
+
+
 def version() -> str:
     """The version written in synth_spark/__init__.py, read without importing the package."""
     text = (Path(__file__).parent / "synth_spark" / "__init__.py").read_text(encoding="utf-8")
@@ -74,7 +83,7 @@ setup(
     python_requires="==3.11.*",
     packages=find_packages(include=["synth_spark", "synth_spark.*"]),
     package_data={"synth_spark": ["log4j2.properties", "report/templates/*"]},
-    install_requires=[pin for group in PINS.values() for pin in group],
-    extras_require={"dev": DEV},
+    install_requires=pins(engines=False),
+    extras_require={"engines": pins(engines=True), "dev": DEV},
     entry_points={"console_scripts": ["synth-spark = synth_spark.cli:main"]},
 )

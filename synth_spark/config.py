@@ -281,7 +281,10 @@ class QaSettings(Section):
 class OutputSettings(Section):
     """Where results go."""
 
-    root: str = Field("workspace", description="workspace folder, relative to where the command runs")
+    root: str = Field(
+        "workspace",
+        description="workspace folder, relative to where the command runs; ${NAME} is a variable of the environment",
+    )
     schema_name: str = Field(
         "synthetic", description="schema of the published views", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
     )

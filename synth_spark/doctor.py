@@ -20,12 +20,13 @@ from synth_spark.jars import FIX as JARS_FIX
 from synth_spark.jars import missing_jars
 from synth_spark.machine import JAVA_FIX, MINIMUM_JAVA, find_java, granted_cpus, granted_memory
 from synth_spark.readers import petastorm_problem
-from synth_spark.workspace import Workspace
+from synth_spark.workspace import SALT_VARIABLE, Workspace
 
 GIB = 2**30
 NEEDED_MEMORY = 6 * GIB
 NEEDED_DISK = 5 * GIB
 DISTRIBUTION = "synth_spark"
+ENGINES = "engines"  # the extra that requires Spark, torch, MLflow and what belongs to them
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _versions() -> list[Finding]:
     except importlib.metadata.PackageNotFoundError:
         return [Finding("versions", False, f"the package {DISTRIBUTION} itself is not installed", "run: make setup")]
     pins = [Requirement(line) for line in requirements]
-    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"extra": ""})]
+    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"extra": ENGINES})]
     wrong = [finding for finding in map(_version, pins) if finding is not None]
     return wrong or [Finding("versions", True, f"{len(pins)} packages are as pinned")]
 
@@ -136,6 +137,12 @@ def _write_access(workspace: Workspace) -> Finding:
 
 def _salt(workspace: Workspace) -> Finding:
     path = workspace.salt_file
+    if os.environ.get(SALT_VARIABLE):
+        try:
+            workspace.salt()
+        except EnvironmentProblem as problem:
+            return Finding("salt", False, str(problem), f"correct {SALT_VARIABLE}, or unset it")
+        return Finding("salt", True, f"from {SALT_VARIABLE}")
     try:
         mode = path.stat().st_mode & 0o777
     except FileNotFoundError:

@@ -22,6 +22,7 @@ from typing import Any
 
 RUN_TAG = "synth_spark.run_id"
 CANDIDATE, CHAMPION = "candidate", "champion"  # alias of a trained model, and of the one that passed the gate
+EXPERIMENT_FOLDER = "SYNTH_SPARK_EXPERIMENT_FOLDER"  # environment; Databricks wants experiments in a workspace folder
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
 _NAME = re.compile(r"[^\w\-. :/]")  # what MLflow does not allow in names of parameters and metrics
 _MAX_VALUE = 500  # characters of a parameter; the limit of MLflow 2.13
@@ -43,6 +44,12 @@ class ModelFiles:
 def default_uri(root: Path) -> str:
     """The tracking store: MLFLOW_TRACKING_URI where it is set, else a database in the workspace."""
     return os.environ.get(_TRACKING_URI) or f"sqlite:///{root / 'mlflow.db'}"
+
+
+def experiment_name(experiment: str) -> str:
+    """The experiment's name in the store: with the folder of EXPERIMENT_FOLDER before it, where that is set."""
+    folder = os.environ.get(EXPERIMENT_FOLDER, "").rstrip("/")
+    return f"{folder}/{experiment}" if folder else experiment
 
 
 class Tracker:
@@ -155,12 +162,13 @@ class Tracker:
         self.mlflow_run_id = run.info.run_id
 
     def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(self._experiment)
+        name = experiment_name(self._experiment)
+        found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         # with a store of our own the artifacts lie beside it; another store knows where it wants them
         own = (self._root / "mlartifacts").as_uri() if self._own_store else None
-        return str(self._client.create_experiment(self._experiment, artifact_location=own))
+        return str(self._client.create_experiment(name, artifact_location=own))
 
     def _log_params(self, values: dict[str, str]) -> None:
         from mlflow.entities import Param, RunTag

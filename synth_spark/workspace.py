@@ -1,6 +1,6 @@
 """Where a run keeps what it makes. [plain]
 
-<root>/secrets/salt             the owner's secret (0600), made on first use, never copied
+<root>/secrets/salt             the owner's secret (0600), made on first use, never copied; or see SALT_VARIABLE
 <root>/runs/<run_id>/           everything one run makes, stage by stage
 <root>/reports/                 pages about several runs
 <root>/published/<table>        synthetic subjects, events, and the table of publications
@@ -11,11 +11,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth_spark.errors import EnvironmentProblem
+from synth_spark.errors import ConfigError, EnvironmentProblem
+
+SALT_VARIABLE = "SYNTH_SPARK_SALT"  # hex digits, from a secret store: for storage whose files everybody can read
+_LEAST_SALT = 16  # bytes
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,12 @@ class Workspace:
 
     @classmethod
     def at(cls, root: str | Path) -> Workspace:
-        """The workspace at a folder, which need not exist yet."""
-        return cls(Path(root).expanduser().absolute())
+        """The workspace at a folder, which need not exist yet; ${NAME} in it is a variable of the environment.
+
+        Raises:
+            ConfigError: a variable is not set.
+        """
+        return cls(Path(_VARIABLE.sub(_value_of, str(root))).expanduser().absolute())
 
     @property
     def runs(self) -> Path:
@@ -126,29 +135,67 @@ class Workspace:
         return self.root / "secrets" / "salt"
 
     def salt(self) -> bytes:
-        """The owner's 32 secret bytes; made on first use, readable by the owner only.
+        """The owner's secret bytes: SALT_VARIABLE's, else the file's, made on first use, readable by the owner only.
 
         Raises:
-            EnvironmentProblem: the file is there but others can read it, or it is too short.
+            EnvironmentProblem: others can read the file, the secret is too short, or there are two different ones.
         """
+        given = _given_salt()
+        if given is None:
+            return self._own_salt()
+        if self.salt_file.exists() and self.salt_file.read_bytes() != given:
+            raise EnvironmentProblem(
+                f"{SALT_VARIABLE}: differs from {self.salt_file}, which earlier runs used, so the holdout would "
+                "change; unset the variable, or remove the file to start with a new split"
+            )
+        return given
+
+    def _own_salt(self) -> bytes:
         path = self.salt_file
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:
                 handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except FileExistsError:
-                return self.salt()
+                return self._own_salt()
             with os.fdopen(handle, "wb") as file:
                 file.write(secrets.token_bytes(32))
         if path.stat().st_mode & 0o077:
             raise EnvironmentProblem(
                 f"salt file {path}: other users can read it, so the split could be recomputed from keys; "
-                f"run: chmod 600 {path}"
+                f"run: chmod 600 {path} (where that changes nothing: keep the secret in {SALT_VARIABLE} instead)"
             )
         salt = path.read_bytes()
-        if len(salt) < 16:
+        if len(salt) < _LEAST_SALT:
             raise EnvironmentProblem(
-                f"salt file {path}: {len(salt)} bytes, at least 16 are needed; "
+                f"salt file {path}: {len(salt)} bytes, at least {_LEAST_SALT} are needed; "
                 "restore it from a backup, or remove it to start with a new split"
             )
         return salt
+
+
+def _given_salt() -> bytes | None:
+    """What SALT_VARIABLE holds; a message about it never quotes it."""
+    text = os.environ.get(SALT_VARIABLE)
+    if not text:
+        return None
+    try:
+        salt = bytes.fromhex(text)
+    except ValueError:
+        salt = b""
+    if len(salt) < _LEAST_SALT:
+        raise EnvironmentProblem(
+            f"{SALT_VARIABLE}: needs at least {2 * _LEAST_SALT} hexadecimal digits and nothing else; "
+            "make them with: openssl rand -hex 32"
+        )
+    return salt
+
+
+def _value_of(match: re.Match[str]) -> str:
+    value = os.environ.get(match[1])
+    if not value:
+        raise ConfigError(
+            f"workspace folder {match.string}: the environment variable {match[1]} is not set; "
+            f"set it (export {match[1]}=...), or write the folder into output.root"
+        )
+    return value

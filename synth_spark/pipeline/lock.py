@@ -1,22 +1,29 @@
 """One process at a time works on a run. [plain]
 
 The kernel's lock on <run>/lock decides, so a killed process never leaves a run locked; the text in the file only says
-who holds it.
+who holds it. Storage that knows no locks (mounted object stores) gives none: there whoever starts the stages has to
+take care, as a job that runs once at a time does.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import logging
 import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from synth_spark.errors import ContractError
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # "there is no such thing here", unlike "somebody has it"
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -28,9 +35,9 @@ def run_lock(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
-    with path.open("a+", encoding="utf-8") as file:
+    with FileIO(path, "a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file, fcntl.LOCK_EX)
         except OSError:
             owner = _owner(path)
             raise ContractError(f"run {folder.name}: {owner} works on it; wait for it, or end it first") from None
@@ -44,8 +51,8 @@ def run_lock(folder: Path) -> Iterator[None]:
 def is_held(folder: Path) -> bool:
     """Whether a process works on a run. It only asks, for an instant, and makes no file."""
     try:
-        with (folder / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with FileIO(folder / "lock", "r") as file:
+            _lock(file, fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
     except OSError:
@@ -53,11 +60,20 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def _write(file: Any, owner: dict[str, Any] | None) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps(owner) if owner else "")
-    file.flush()
+def _lock(file: FileIO, kind: int) -> None:
+    """Take the lock now; OSError if another process has it. Where storage knows none, nothing but a warning."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        log.warning("%s: this storage knows no locks; let one process at a time work on a run", file.name)
+
+
+def _write(file: FileIO, owner: dict[str, Any] | None) -> None:
+    with suppress(OSError):  # it only informs, and storage without locks may not let a file be rewritten either
+        file.truncate(0)
+        file.write(json.dumps(owner).encode() if owner else b"")
 
 
 def _owner(path: Path) -> str:

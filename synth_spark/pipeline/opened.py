@@ -102,9 +102,15 @@ def session(workspace: Workspace) -> Iterator[SparkSession]:
 
 
 def _running_session() -> Any:
-    """This process's session if there is one, without loading pyspark for the question."""
+    """This process's session if there is one, without loading pyspark for the question.
+
+    On a Databricks runtime there always is one, and it is the cluster's: later tasks need it.
+    """
+    import os
     import sys
 
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return True
     if "pyspark.sql" not in sys.modules:
         return None
     from pyspark import SparkContext

@@ -46,6 +46,13 @@ def test_an_old_java_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPa
     assert "11" in _named(workspace, "Java").detail
 
 
+def test_engines_are_looked_at_and_development_tools_are_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    required = ['torch==0.1; extra == "engines"', 'pytest==0.1; extra == "dev"', "numpy==0.1"]
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda _: required)
+    told = {finding.name for finding in doctor.findings(tmp_path) if not finding.ok}
+    assert {"torch", "numpy"} <= told and "pytest" not in told
+
+
 def test_a_salt_that_others_can_read_is_told(workspace: Workspace) -> None:
     workspace.salt()
     assert _named(workspace, "salt").ok
