@@ -13,8 +13,9 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,30 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class LogFile(logging.FileHandler):
+    """Appends; where the storage refuses that (mounted object stores do) it writes the lines of before once more.
+
+    A log that cannot be written to its end is told by logging itself on stderr, and never ends the work.
+    """
+
+    def _open(self) -> TextIOWrapper:
+        try:
+            return super()._open()
+        except OSError:
+            file = Path(self.baseFilename)
+            if not file.exists():  # no question of appending
+                raise
+            before = file.read_text(encoding="utf-8")
+            stream = file.open("w", encoding="utf-8")
+            stream.write(before)
+            return stream
+
+    def close(self) -> None:
+        """Flush what is left and close."""
+        with suppress(OSError):
+            super().close()
+
+
 class StageLogger(logging.LoggerAdapter[logging.Logger]):
     """Adds its stage to each record and keeps the caller's own `extra`."""
 
@@ -62,7 +87,7 @@ def stage_logger(stage: str) -> StageLogger:
 def configure(run_id: str, log_file: Path, *, console: bool = True) -> Iterator[None]:
     """While inside, append records from INFO up to `log_file`; with `console` show warnings on stderr as plain text."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    lines = logging.FileHandler(log_file, encoding="utf-8")
+    lines = LogFile(log_file, encoding="utf-8")
     lines.setFormatter(JsonLines(run_id))
     handlers: list[logging.Handler] = [lines]
     if console:

@@ -27,7 +27,7 @@ from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
 from synth_spark.train.plan import Step, Window, batch_events_for, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
-from synth_spark.train.state import PartProgress, Progress, load_state, save_state
+from synth_spark.train.state import PartProgress, Progress, add_line, load_state, save_state
 from synth_spark.train.tensors import Batch, company, make_batch
 
 WARM_UP_STEPS = 50
@@ -208,8 +208,7 @@ class Trainer:
         if self.ranks.is_first:
             weights = {"current": tensors_of(self.model), "averaged": averaged, "best": self.best}
             save_state(self.folder, progress, weights, self.optimizer)
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            add_line(self.folder / "metrics.jsonl", json.dumps(line))
 
     def _batches(self, seed: int) -> Iterator[tuple[Batch, float]]:
         """Every event of this rank once, in as many steps per window as the busiest rank; with the wait for each."""

@@ -82,6 +82,14 @@ class Progress:
         return cls(**{**document, "parts": parts})
 
 
+def add_line(file: Path, line: str) -> None:
+    """One more line, by replacing the file: mounted object stores refuse to append, and nobody reads half a line."""
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    temporary = file.with_name(file.name + ".tmp")
+    temporary.write_text(f"{before}{line}\n", encoding="utf-8")
+    os.replace(temporary, file)
+
+
 def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], optimizer: torch.optim.Optimizer) -> None:
     """One more complete epoch on disk; older ones are removed afterwards."""
     name = f"epoch-{progress.epoch:04d}"

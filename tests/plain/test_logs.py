@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from pathlib import Path
@@ -34,6 +35,29 @@ def test_lines_are_appended_and_tracebacks_kept(tmp_path: Path) -> None:
             except ValueError:
                 stage_logger("qa").exception("failed")
     assert ["number" in str(line["traceback"]) for line in _lines(file)] == [True, True]
+
+
+def test_storage_that_does_not_append_keeps_all_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "log.jsonl"
+    with configure("r1", file):
+        stage_logger("encode").info("first")
+
+    def refuse(handler: logging.FileHandler) -> None:
+        raise OSError(errno.EOPNOTSUPP, "as the storage says")
+
+    monkeypatch.setattr(logging.FileHandler, "_open", refuse)
+    with configure("r1", file):
+        stage_logger("train").info("second")
+    assert [line["message"] for line in _lines(file)] == ["first", "second"]
+
+
+def test_a_log_that_cannot_be_closed_does_not_end_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handler: logging.FileHandler) -> None:
+        raise OSError(errno.EOPNOTSUPP, "as the storage says")
+
+    monkeypatch.setattr(logging.FileHandler, "close", refuse)
+    with configure("r1", tmp_path / "log.jsonl"):
+        stage_logger("train").info("work")
 
 
 def test_extra_cannot_overwrite_what_every_line_has(tmp_path: Path) -> None:
