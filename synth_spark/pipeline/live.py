@@ -1,4 +1,4 @@
-"""Training metrics while training runs: tails the file that rank 0 appends to. [plain]"""
+"""Training metrics while training runs: tails the file that rank 0 adds lines to. [plain]"""
 
 from __future__ import annotations
 
