@@ -88,7 +88,7 @@ def test_flat_data_is_sampled(spark, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("set_to", "events_per_subject", "expected"), [(None, 3, 4096), (None, 10_000, 799), (512, 10_000, 512)]
+    ("set_to", "events_per_subject", "expected"), [(None, 3, 4096), (None, 50_000, 159), (400, 50_000, 400)]
 )
 def test_the_chunk_follows_from_the_codebook_unless_it_is_set(set_to, events_per_subject, expected):
     source = {"events": [{"path": "events", "key": "id", "order_by": "at"}]}
