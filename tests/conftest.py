@@ -23,21 +23,6 @@ if os.environ.get("CI"):
     settings.load_profile("decides")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Two processes side by side get a processor each: threads that wait for one another's would waste both."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker:
-        granted = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {granted[int(worker.removeprefix("gw")) % len(granted)]})
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is dear to make is made once: a file stays in one process, and so do all that look at the made line."""
-    for item in items:
-        group = "made_line" if "made_line" in getattr(item, "fixturenames", ()) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the working tree."""

@@ -125,8 +125,9 @@ def _remark(state: RunState, stage: str) -> str:
     if stage == "train" and "epochs" in figures:
         speed = figures.get("train.events_per_second")
         return f"{figures['epochs']} epochs" + (f", {speed:,.0f} events/s" if speed else "")
-    if stage == "encode" and "events.training" in figures:
-        return f"{figures['subjects.training']:,} training subjects, {figures['events.training']:,} events"
+    if stage == "encode" and "subjects.training" in figures:
+        events = figures.get("events.training")
+        return f"{figures['subjects.training']:,} training subjects" + (f", {events:,} events" if events else "")
     if stage in ("sample", "decode", "publish") and "subjects" in figures:
         events = figures.get("events")
         return f"{figures['subjects']:,} subjects" + (f", {events:,} events" if events else "")
