@@ -18,7 +18,7 @@ JAVA_FITS = $(shell "$(JAVA)" -version 2>&1 | awk -F '"' '/version/ && $$2 + 0 >
 # Test folders in the order in which they run; a shorter list for the inner loop: make test TESTS="plain layering"
 TESTS := plain properties layering with_spark with_torch with_both end_to_end
 # Folders that run in two processes: their tests mostly wait for one thread of Spark's driver
-ABREAST := with_spark
+ABREAST := with_spark end_to_end
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # An environment knows its own place: after the folder was moved or copied it is made anew.
@@ -45,7 +45,7 @@ test: setup ## Run the tests, folder by folder, with the time of each
 	@for folder in $(TESTS); do \
 		start=$$SECONDS; code=0; \
 		if [ ! -d "tests/$$folder" ]; then echo "== tests/$$folder: NO SUCH FOLDER yet"; continue; fi; \
-		abreast=$$(case " $(ABREAST) " in *" $$folder "*) echo "-n 2 --dist loadfile";; esac); \
+		abreast=$$(case " $(ABREAST) " in *" $$folder "*) echo "-n 2 --dist loadfile --no-loadscope-reorder";; esac); \
 		$(PY) -m pytest -q $$abreast "tests/$$folder" || code=$$?; \
 		if [ $$code = 5 ]; then echo "== tests/$$folder: NO TESTS in this folder yet"; \
 		elif [ $$code != 0 ]; then echo "== tests/$$folder: FAILED after $$((SECONDS - start)) s"; exit $$code; \

@@ -26,6 +26,20 @@ SECRETS: dict[str, Any] = {
 }
 TINY_MODEL = {"width": 16, "hidden": 8, "threads": 1, "max_epochs": 2, "calibration_rounds": 0}
 EASY_GATE = {"gate": OPEN_GATE}
+LOOK_AT_MADE_LINE = ("test_line", "test_no_leaks", "test_tracking")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of files dealt to processes those that look at `made_line` go to one of them: it takes minutes to make."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByLine(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "made_line" if Path(file).stem in LOOK_AT_MADE_LINE else file
+
+    return ByLine(config, log)
 
 
 def load_beside(name: str) -> Any:
@@ -61,7 +75,7 @@ class MadeLine:
         """All temporary files of Python and the JVM go to one folder, which can be searched."""
         temporary = temporary or self.folder / "tmp-other"
         temporary.mkdir(exist_ok=True)
-        java = f"-Djava.io.tmpdir={temporary}"
+        java = f"{os.environ.get('JAVA_TOOL_OPTIONS', '')} -Djava.io.tmpdir={temporary}"
         own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "JAVA_TOOL_OPTIONS": java}
         return {**{key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}, **own}
 

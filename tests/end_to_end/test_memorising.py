@@ -15,7 +15,7 @@ from synth_spark.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
-EPOCHS = 250
+EPOCHS = 120
 # every epoch is the best: what validation says does not count
 BY_HEART = """
 import sys
