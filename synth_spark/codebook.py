@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from synth_spark.errors import ContractError
+from synth_spark.files import replace_text
 
 FORMAT = 5
 
@@ -145,9 +145,7 @@ class Codebook:
 
     def save(self, path: Path) -> None:
         """Write atomically."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
+        replace_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> Codebook:

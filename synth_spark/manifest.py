@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from synth_spark.errors import ContractError
+from synth_spark.files import replace_text
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,7 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write atomically."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
+        replace_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> Manifest:

@@ -7,12 +7,12 @@ the same bytes.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from synth_spark.errors import ContractError
+from synth_spark.files import replace_text
 
 FORMAT = 3
 PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"  # verdicts
@@ -164,9 +164,7 @@ class QaResult:
 
     def save(self, path: Path) -> None:
         """Write atomically."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
+        replace_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> QaResult:

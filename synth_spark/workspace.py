@@ -11,16 +11,15 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from synth_spark.errors import ConfigError, EnvironmentProblem
+from synth_spark.variables import expand_variables
 
 SALT_VARIABLE = "SYNTH_SPARK_SALT"  # hex digits, from a secret store: for storage whose files everybody can read
 _LEAST_SALT = 16  # bytes
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,8 @@ class Workspace:
         Raises:
             ConfigError: a variable is not set.
         """
-        return cls(Path(_VARIABLE.sub(_value_of, str(root))).expanduser().absolute())
+        expanded = expand_variables(str(root), what="workspace folder", problem=ConfigError)
+        return cls(Path(expanded).expanduser().absolute())
 
     @property
     def runs(self) -> Path:
@@ -189,13 +189,3 @@ def _given_salt() -> bytes | None:
             "make them with: openssl rand -hex 32"
         )
     return salt
-
-
-def _value_of(match: re.Match[str]) -> str:
-    value = os.environ.get(match[1])
-    if not value:
-        raise ConfigError(
-            f"workspace folder {match.string}: the environment variable {match[1]} is not set; "
-            f"set it (export {match[1]}=...), or write the folder into output.root"
-        )
-    return value

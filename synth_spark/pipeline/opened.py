@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synth_spark import logs
 from synth_spark.config import Config
@@ -73,7 +73,7 @@ def open_run(
         stack.enter_context(tracker)
         run = OpenRun(config, workspace, paths, state, tracker, memory, catalog)
         describe_run(run)
-        found = _running_session()
+        found = _has_session()
         try:
             yield run
         except Exception as error:
@@ -83,7 +83,7 @@ def open_run(
         finally:
             run.save()
             tracker.metrics({"peak_memory_bytes": state.peak_memory_bytes})
-            if run._session is not None and found is None:
+            if run._session is not None and not found:
                 run._session.stop()
 
 
@@ -92,17 +92,17 @@ def session(workspace: Workspace) -> Iterator[SparkSession]:
     """A Spark session for tables by path. One that is made in here is stopped at the end, one that was there stays."""
     from synth_spark.session import get_spark
 
-    found = _running_session()
+    found = _has_session()
     spark = get_spark(workspace=workspace)
     try:
         yield spark
     finally:
-        if found is None:
+        if not found:
             spark.stop()
 
 
-def _running_session() -> Any:
-    """This process's session if there is one, without loading pyspark for the question.
+def _has_session() -> bool:
+    """Whether this process has a session already, without loading pyspark for the question.
 
     On a Databricks runtime there always is one, and it is the cluster's: later tasks need it.
     """
@@ -112,7 +112,7 @@ def _running_session() -> Any:
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return True
     if "pyspark.sql" not in sys.modules:
-        return None
+        return False
     from pyspark import SparkContext
 
-    return SparkContext._active_spark_context
+    return SparkContext._active_spark_context is not None

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from synth_spark.config import load_config
 from synth_spark.errors import ContractError
+from synth_spark.files import replace_text
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.runs import Figures, RunState, find_run, load_state
 from synth_spark.pipeline.tracked import flat_settings
 from synth_spark.qa_result import QaResult
 from synth_spark.report.comparison import Side, render_comparison
-from synth_spark.report.stage import run_report, write_page
+from synth_spark.report.stage import run_report
 from synth_spark.workspace import RunPaths, Workspace
 
 
@@ -51,7 +52,7 @@ def compare_runs(config_path: str | Path, first: str, second: str) -> Path:
     workspace = Workspace.at(load_config(config_path).output.root)
     one, other = (_side(workspace, run_id, config_path) for run_id in (first, second))
     page = workspace.comparison(one.result.run_id, other.result.run_id)
-    write_page(page, render_comparison(one, other))
+    replace_text(page, render_comparison(one, other))
     return page
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from synth_spark.config import Config, dump_config
 from synth_spark.errors import ContractError, GateFailed, GateUndecided
+from synth_spark.files import replace_text
 from synth_spark.pipeline.provenance import git_commit, versions
 from synth_spark.workspace import RunPaths, Workspace
 
@@ -132,7 +131,7 @@ def create_run(workspace: Workspace, config: Config, run_id: str | None = None) 
     if paths.state.exists():
         raise ContractError(f"run {run_id}: exists already; take another id, or go on with it")
     paths.folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(paths.config, dump_config(config))
+    replace_text(paths.config, dump_config(config))
     state = RunState(run_id, config.name, utc_now(), config_digest(config), git_commit(), versions())
     save_state(paths, state)
     return paths, state
@@ -148,8 +147,9 @@ def load_state(paths: RunPaths) -> RunState:
     """Read and check run.json.
 
     Raises:
-        ContractError: missing, damaged, or of another format.
+        ContractError: the id is no plain name; missing, damaged, or of another format.
     """
+    check_run_id(paths.run_id)
     try:
         document = json.loads(paths.state.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
@@ -166,7 +166,7 @@ def load_state(paths: RunPaths) -> RunState:
 
 def save_state(paths: RunPaths, state: RunState) -> None:
     """Replace run.json."""
-    write_atomically(paths.state, json.dumps(asdict(state), indent=1, default=str) + "\n")
+    replace_text(paths.state, json.dumps(asdict(state), indent=1, default=str) + "\n")
 
 
 def runs_of(workspace: Workspace, name: str | None = None) -> list[RunState]:
@@ -201,16 +201,6 @@ def find_run(workspace: Workspace, name: str, run_id: str | None) -> RunState:
         ContractError: there is none, or its record is damaged.
     """
     return load_state(workspace.run(run_id)) if run_id else newest_run(workspace, name)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _digest(document: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from synth_spark.codebook import Codebook
 from synth_spark.config import Config, dump_config, load_config
 from synth_spark.errors import ConfigError, ContractError
+from synth_spark.files import replace_text
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.model.facts import read_facts
@@ -25,7 +26,6 @@ from synth_spark.pipeline.runs import (
     config_digest,
     create_run,
     find_run,
-    write_atomically,
 )
 from synth_spark.pipeline.tracked import stage_ended
 from synth_spark.workspace import RunPaths, Workspace
@@ -126,7 +126,7 @@ def adopt_config(config: Config, paths: RunPaths, state: RunState, stage: str) -
             "start a new run with them, or give the run's own config.yml"
         )
     state.config_digest = config_digest(config)
-    write_atomically(paths.config, dump_config(config))
+    replace_text(paths.config, dump_config(config))
 
 
 def config_of(paths: RunPaths) -> Config:

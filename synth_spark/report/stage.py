@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from synth_spark.files import replace_text
 from synth_spark.model.explain import Explanation, explain
 from synth_spark.qa_result import QaResult
 from synth_spark.report.page import render_page
@@ -38,16 +37,8 @@ def run_report(
         drawn_from=drawn_from,
         looks=looks,
     )
-    write_page(paths.report, page)
+    replace_text(paths.report, page)
     return {"report.bytes": len(page.encode("utf-8"))}
-
-
-def write_page(path: Path, page: str) -> None:
-    """Replace a page whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def read_history(paths: RunPaths) -> list[dict[str, Any]]:

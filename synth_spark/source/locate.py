@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 from importlib import metadata
 from pathlib import Path
 
 from synth_spark.errors import SourceError
+from synth_spark.variables import expand_variables
 
 PACKAGE = "package://"
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def locate(path: str) -> str:
@@ -22,18 +20,8 @@ def locate(path: str) -> str:
     Raises:
         SourceError: a variable is not set, the distribution is not installed, or it ships no such file.
     """
-    found = _VARIABLE.sub(lambda match: _variable(match[1], path), path)
+    found = expand_variables(path, what="source path", problem=SourceError)
     return _shipped(found) if found.startswith(PACKAGE) else found
-
-
-def _variable(name: str, path: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        raise SourceError(
-            f"source path {path}: the environment variable {name} is not set; "
-            f"set it (export {name}=...), or write the folder into the config"
-        )
-    return value
 
 
 def _shipped(path: str) -> str:

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from synth_spark.config import TrainSettings
 from synth_spark.errors import TrainingError
+from synth_spark.files import add_line
 from synth_spark.model.checkpoint import tensors_of
 from synth_spark.model.network import Past, SequenceModel
 from synth_spark.progress import track
@@ -27,7 +28,7 @@ from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
 from synth_spark.train.plan import Step, Window, batch_events_for, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
-from synth_spark.train.state import PartProgress, Progress, add_line, load_state, save_state
+from synth_spark.train.state import PartProgress, Progress, load_state, save_state
 from synth_spark.train.tensors import Batch, company, make_batch
 
 WARM_UP_STEPS = 50

@@ -24,6 +24,7 @@ from synth_spark.codebook import Codebook
 from synth_spark.columns import TRAINING, VALIDATION
 from synth_spark.config import TrainSettings
 from synth_spark.errors import ContractError
+from synth_spark.files import replace_text
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import model_config_of, save_checkpoint
 from synth_spark.model.network import SequenceModel
@@ -187,10 +188,7 @@ def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob)
 
 
 def _note(path: Path, **content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"time": time.time(), **content}), encoding="utf-8")
-    os.replace(temporary, path)
+    replace_text(path, json.dumps({"time": time.time(), **content}))
 
 
 def job_document(job: TrainJob) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synth_spark.errors import ContractError
+from synth_spark.files import replace_text
 
 Weights = dict[str, Tensor]
 
@@ -82,14 +83,6 @@ class Progress:
         return cls(**{**document, "parts": parts})
 
 
-def add_line(file: Path, line: str) -> None:
-    """One more line, by replacing the file: mounted object stores refuse to append, and nobody reads half a line."""
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_text(f"{before}{line}\n", encoding="utf-8")
-    os.replace(temporary, file)
-
-
 def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], optimizer: torch.optim.Optimizer) -> None:
     """One more complete epoch on disk; older ones are removed afterwards."""
     name = f"epoch-{progress.epoch:04d}"
@@ -102,9 +95,7 @@ def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], op
     (temporary / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
     shutil.rmtree(folder / name, ignore_errors=True)
     os.replace(temporary, folder / name)
-    pointer = folder / "latest.json.tmp"
-    pointer.write_text(json.dumps({"folder": name}), encoding="utf-8")
-    os.replace(pointer, folder / "latest.json")
+    replace_text(folder / "latest.json", json.dumps({"folder": name}))
     for old in folder.glob("epoch-*"):
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)

@@ -54,11 +54,12 @@ def test_a_stage_done_again_takes_back_what_came_after(workspace: Workspace) -> 
     assert list(state.stages) == ["encode", "train", "sample"] and state.next_stage == "sample"
 
 
-@pytest.mark.parametrize("run_id", ["../away", "a/b", "", ".hidden", "a b"])
+@pytest.mark.parametrize("run_id", ["../away", "a/b", ".hidden", "a b", "~", "a\nb"])
 def test_a_run_id_is_a_plain_name(workspace: Workspace, run_id: str) -> None:
-    if run_id:
-        with pytest.raises(ContractError, match="run id"):
-            runs.create_run(workspace, _config(), run_id)
+    with pytest.raises(ContractError, match="run id"):
+        runs.create_run(workspace, _config(), run_id)
+    with pytest.raises(ContractError, match="run id"):
+        runs.find_run(workspace, "made", run_id)
 
 
 def test_a_damaged_record_is_named_and_hides_no_other(workspace: Workspace) -> None:

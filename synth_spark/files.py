@@ -1,0 +1,23 @@
+"""Small text files: replaced whole or not at all, also on storage that cannot append. [plain]"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file's content whole or not at all, and have it on disk; missing folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def add_line(path: Path, line: str) -> None:
+    """One more line, by replacing the file: mounted object stores refuse to append, and nobody reads half a line."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    replace_text(path, f"{before}{line}\n")
