@@ -195,9 +195,15 @@ class TrainSettings(Section):
     window_subjects: int = Field(
         65536, ge=64, description="subjects held in memory at once, batches are bucketed inside"
     )
+    epoch_events: int = Field(
+        5_000_000,
+        ge=1,
+        description="an epoch, after which there are validation and a checkpoint, is one pass over the training data, "
+        "or so many events of it, to the next end of a window of subjects; the next epoch goes on where it ended",
+    )
     max_epochs: int = Field(100, ge=1, description="upper limit of epochs")
     max_minutes: float | None = Field(
-        None, gt=0, description="time budget in minutes; training ends well at the next epoch's end"
+        None, gt=0, description="time budget in minutes; training ends well at the next end of a window of subjects"
     )
     patience: int = Field(3, ge=1, description="epochs without a better validation loss before training stops")
     number_format: Literal["auto", "float32", "bfloat16"] = Field(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from synth_spark.tracking import Tracker
 
 POLL_SECONDS = 1.0
-_POSITION = ("epoch", "step")  # where a line stands, not what it measures
+_POSITION = ("epoch", "passes", "step")  # where a line stands, not what it measures
 
 
 class LiveMetrics:

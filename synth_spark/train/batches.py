@@ -19,7 +19,7 @@ from synth_spark.seeds import derive
 from synth_spark.train.plan import Window
 from synth_spark.train.row_groups import READERS, FlatColumns
 
-_MAX_CODES = 64_000_000  # of subjects and events in a shuffle window: 128 MB, and as much again while it is joined
+_MAX_CODES = 16_000_000  # of subjects and events in a shuffle window: 32 MB, and a minute or two of training
 _UNREADABLE = (OSError, pa.ArrowException, KeyError)  # missing, truncated, without one of our columns
 
 

@@ -1,4 +1,8 @@
-"""The training loop of one rank: epochs of planned steps, averaged weights, early stopping. [torch]"""
+"""The training loop of one rank: epochs of planned steps, averaged weights, early stopping. [torch]
+
+An epoch is one pass over the training data; where these are plentiful (`train.epoch_events`) a part of it, and the next
+epoch goes on with the windows of subjects that are not seen yet. After each there are validation and a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +51,34 @@ class Trained:
     history: list[dict[str, Any]]
 
 
+class Pass:
+    """One pass over this rank's training data, window by window in step with the other ranks."""
+
+    def __init__(self, reader: SequenceReader, seed: int, *, skip: int) -> None:
+        """skip: windows that were trained on before a restart; they are read and left out."""
+        self._windows = islice(reader.windows(seed=seed), skip, None)
+        self._ahead: Window | None = None
+        self._waited = 0.0
+
+    def is_over(self) -> bool:
+        """Whether no rank has a window left. All ranks must ask together."""
+        if self._ahead is None:
+            started = time.perf_counter()
+            self._ahead = next(self._windows, None)
+            self._waited += time.perf_counter() - started
+        return largest(int(self._ahead is not None)) == 0
+
+    def take(self) -> Window | None:
+        """The next window; None if only other ranks have one left."""
+        window, self._ahead = self._ahead, None
+        return window
+
+    def waited(self) -> float:
+        """Seconds spent waiting for the reader since this was asked last."""
+        waited, self._waited = self._waited, 0.0
+        return waited
+
+
 class Trainer:
     """One rank's share of a training run."""
 
@@ -75,6 +107,7 @@ class Trainer:
             manifest_digest, ranks.num_ranks, {part: PartProgress(settings.learning_rate) for part in sorted(parts)}
         )
         self.history: list[dict[str, Any]] = []
+        self.data: Pass | None = None  # the pass that is begun
         self.number_format = resolve_number_format(settings.number_format)
 
     def fit(self) -> Trained:
@@ -113,31 +146,58 @@ class Trainer:
                 )
 
     def _train_epoch(self) -> dict[str, float]:
-        epoch = self.progress.epoch
-        torch.manual_seed(derive(self.seed, "dropout", epoch, self.ranks.rank))
+        """Train window by window, until the pass over the data ends or an epoch's events or the time are used up."""
+        progress, begun = self.progress, time.perf_counter()
+        torch.manual_seed(derive(self.seed, "dropout", progress.epoch, self.ranks.rank))
         self.parallel.train()
-        losses = np.zeros(4)  # static nats, subjects, event nats, events
-        waiting = 0.0
-        past: Past | None = None
+        losses = np.zeros(4)  # of all ranks: static nats, subjects, event nats, events
+        data = self.data = self.data or Pass(self.readers["training"], self._seed_of_pass(), skip=progress.windows)
         with self._bar() as bar:
-            for batch, waited in self._batches(derive(self.seed, "epoch", epoch)):
-                waiting += waited
-                step_losses, past = self._step(batch, past)
-                losses += step_losses
-                bar.update(batch.num_trained)
-        static, subjects, event, events = summed(*losses)
-        self.progress.events += int(events)
+            while not data.is_over():
+                losses += summed(*self._train_window(data.take(), bar))
+                progress.windows += 1
+                if losses[3] >= self.settings.epoch_events or self._agreed(self._out_of_time(begun)):
+                    break
+        if data.is_over():
+            progress.passes, progress.windows, self.data = progress.passes + 1, 0, None
+        static, subjects, event, events = losses
+        progress.events += int(events)
         return {
             "train.loss": static / max(subjects, 1) + event / max(subjects, 1),
             "events": events,
-            "reader_wait_seconds": waiting,
+            "reader_wait_seconds": data.waited(),
         }
+
+    def _seed_of_pass(self) -> int:
+        return derive(self.seed, "epoch", self.progress.passes)
+
+    def _out_of_time(self, begun: float) -> bool:
+        limit = self.settings.max_minutes
+        return limit is not None and self.progress.seconds + time.perf_counter() - begun >= 60 * limit
+
+    def _train_window(self, window: Window | None, bar: Any) -> NDArray[np.float64]:
+        """Every event of this rank's window once, in as many steps as the busiest rank: what it cost, as _step tells.
+
+        None: the other ranks have longer data; this one keeps them company.
+        """
+        rng = np.random.default_rng([self._seed_of_pass(), self.ranks.rank, self.progress.windows])
+        planned = [] if window is None else self._plan(window, self._batch_events(window), rng)
+        losses = np.zeros(4)
+        past: Past | None = None
+        for index in range(largest(len(planned))):
+            own = make_batch(window, planned[index]) if window and index < len(planned) else None
+            batch = own or company(self.model.config)
+            step_losses, past = self._step(batch, past)
+            losses += step_losses
+            bar.update(batch.num_trained)
+        return losses
 
     def _bar(self) -> Any:
         """Progress of one epoch, shown by the first rank where there is a terminal."""
         progress = self.progress
         best = f", best {progress.best_loss:.3f} of epoch {progress.latest.best_epoch}" if progress.epoch else ""
-        total = self.readers["training"].num_events if self.ranks.is_first else 0
+        share = self.settings.epoch_events // self.ranks.num_ranks
+        total = min(self.readers["training"].num_events, share) if self.ranks.is_first else 0
         return track(total, description=f"train epoch {progress.epoch + 1}{best}", unit="events")
 
     def _step(self, batch: Batch, past: Past | None) -> tuple[tuple[float, float, float, float], Past | None]:
@@ -202,7 +262,8 @@ class Trainer:
         for name, part in progress.parts.items():
             if part.is_better(figures[f"validation.loss.{name}"], progress.epoch, progress.seconds):
                 self.best |= {key: value for key, value in averaged.items() if part_of(key) == name}
-        line = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds, **figures}
+        line: dict[str, float] = {"epoch": progress.epoch, "passes": progress.passes, "step": progress.step}
+        line |= {"seconds": progress.seconds, **figures}
         line["events_per_second"] = figures["events"] / seconds
         line |= {f"learning_rate.{name}": part.learning_rate for name, part in progress.parts.items()}
         self.history.append(line)
@@ -210,22 +271,6 @@ class Trainer:
             weights = {"current": tensors_of(self.model), "averaged": averaged, "best": self.best}
             save_state(self.folder, progress, weights, self.optimizer)
             add_line(self.folder / "metrics.jsonl", json.dumps(line))
-
-    def _batches(self, seed: int) -> Iterator[tuple[Batch, float]]:
-        """Every event of this rank once, in as many steps per window as the busiest rank; with the wait for each."""
-        rng = np.random.default_rng([seed, self.ranks.rank])
-        windows = self.readers["training"].windows(seed=seed)
-        while True:
-            started = time.perf_counter()
-            window = next(windows, None)
-            if largest(int(window is not None)) == 0:
-                return
-            planned = [] if window is None else self._plan(window, self._batch_events(window), rng)
-            waited = time.perf_counter() - started
-            for index in range(largest(len(planned))):
-                own = make_batch(window, planned[index]) if window and index < len(planned) else None
-                yield own or company(self.model.config), waited
-                waited = 0.0
 
     def _batch_events(self, window: Window) -> int:
         return self.settings.batch_events or batch_events_for(window.num_events, self.settings.window_events)

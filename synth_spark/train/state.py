@@ -1,4 +1,4 @@
-"""What training needs to go on after a crash, written after every epoch. [torch]
+"""What training needs to go on after a crash, written after every epoch: one pass over the data, or a part. [torch]
 
 <folder>/epoch-0007/   weights, averaged and best weights, optimiser moments (safetensors), progress (JSON)
 <folder>/latest.json   name of the newest complete folder, replaced atomically
@@ -56,6 +56,8 @@ class Progress:
     num_ranks: int
     parts: dict[str, PartProgress]  # static, and event unless the data is flat
     epoch: int = 0  # epochs done
+    passes: int = 0  # passes over the training data done: as many, or fewer where a pass is several epochs
+    windows: int = 0  # windows done of the pass that is begun
     step: int = 0
     seconds: float = 0.0  # spent training so far, without this process's start
     events: int = 0  # events trained on so far, all ranks

@@ -83,6 +83,34 @@ def test_resume_is_equal_to_the_last_bit(tmp_path, make, book):
     assert len((tmp_path / "resumed" / "metrics.jsonl").read_text().splitlines()) == 4
 
 
+def test_a_pass_of_several_epochs_trains_each_event_once_and_is_resumed_within(tmp_path):
+    """Three windows of 70 subjects, an epoch each: broken off in the middle of the second pass."""
+    run = toy.write_run(tmp_path / "run", training_files=[70, 70, 70], validation_files=[30])
+    small = {"window_subjects": 64, "epoch_events": 1, "patience": 20}
+    train(run, tmp_path / "straight", max_epochs=7, **small)
+    train(run, tmp_path / "resumed", max_epochs=5, **small)
+    shutil.rmtree(tmp_path / "resumed" / "model")
+    train(run, tmp_path / "resumed", max_epochs=7, **small)
+    straight, resumed = weights_of(tmp_path / "straight"), weights_of(tmp_path / "resumed")
+    for name, tensor in straight.items():
+        assert torch.equal(tensor, resumed[name]), name
+    lines = [json.loads(line) for line in (tmp_path / "resumed" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["passes"] for line in lines] == [0, 0, 1, 1, 1, 2, 2]
+    files = Manifest.load(run.manifest).of_split("training")
+    events = sorted(
+        toy.window(70, seed=number, first_number=number).num_events.sum() for number in range(0, 70 * len(files), 70)
+    )
+    for first in (0, 3):  # both passes, the second one with the break in it
+        assert sorted(line["events"] for line in lines[first : first + 3]) == events
+
+
+def test_time_that_is_used_up_ends_training_within_a_pass(tmp_path):
+    run = toy.write_run(tmp_path / "run", training_files=[70, 70, 70], validation_files=[30])
+    figures = train(run, tmp_path / "a", window_subjects=64, max_minutes=1e-6)
+    (line,) = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
+    assert figures["epochs"] == 1 and line["passes"] == 0 and 0 < line["events"] < 300
+
+
 def test_readers_train_the_same_weights_and_one_goes_on_where_another_stopped(run, tmp_path):
     for folder, first, second in (
         ("a", "petastorm", "petastorm"),
@@ -285,6 +313,16 @@ def test_two_ranks_agree_on_their_steps_where_one_has_longer_histories(tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
     expected = sum(uneven(20, seed=number, first_number=number).num_events.sum() for number in (0, 20))
     assert [line["events"] for line in lines] == [expected] * 2
+
+
+def test_two_ranks_end_an_epoch_together_where_one_has_more_windows(tmp_path):
+    run = toy.write_run(tmp_path / "run", training_files=[70, 70, 70], validation_files=[8, 8])
+    settings = {"window_subjects": 64, "epoch_events": 1, "max_epochs": 4, "timeout_seconds": 60}
+    _train_on_ranks(job(run, tmp_path / "two", **settings), 2)
+    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["passes"] for line in lines] == [0, 1, 1, 2]
+    expected = sum(toy.window(70, seed=number, first_number=number).num_events.sum() for number in (0, 70, 140))
+    assert [lines[0]["events"] + lines[1]["events"], lines[2]["events"] + lines[3]["events"]] == [expected] * 2
 
 
 def _training_files(manifest: Manifest) -> list[tuple]:
