@@ -199,13 +199,36 @@ def runs_delete(
     The run that the views show is not deleted, nor one that a process works on. Its rows in the tables of
     publications and decisions stay, and so does MLflow. A deletion that was broken off can be done again.
     """
-    if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter(
-            "without a terminal nobody can be asked, so nothing is deleted without it", param_hint="--yes"
-        )
+    _check_can_ask(yes)
     from synth_spark.pipeline.removal import delete_run
 
     _guarded(lambda: delete_run(config, run, agreed=lambda: yes or typer.confirm(f"delete {run}?")), debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def erase(
+    keys: Annotated[Path, typer.Argument(metavar="KEYS-FILE", help="Text file, the key of one subject per line.")],
+    config: ConfigArgument,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the runs that hold any of them.")] = False,
+    mark: Annotated[
+        bool, typer.Option("--mark", help="Mark them for retraining: no stage works on them again.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell which runs hold the data of some subjects, or a model that learned from them; delete or mark those runs.
+
+    Runs keep no keys: the source is asked as each run read it (its Delta version, or its unchanged content). Where that
+    cannot be told any more, a run counts as holding them. Without --delete or --mark nothing is changed.
+    """
+    if delete and mark:
+        raise typer.BadParameter("a run that is deleted needs no mark; give one of the two", param_hint="--mark")
+    _check_can_ask(yes or not (delete or mark))
+    from synth_spark.pipeline.erasure import DELETE, MARK
+    from synth_spark.pipeline.erasure import erase as erase_subjects
+
+    remedy = DELETE if delete else MARK if mark else None
+    _guarded(lambda: erase_subjects(config, keys, remedy=remedy, agreed=lambda what: yes or typer.confirm(what)), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -290,6 +313,13 @@ def _stage(
             typer.echo(f"go on with: {following}")
 
     _guarded(work, debug)
+
+
+def _check_can_ask(yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter(
+            "without a terminal nobody can be asked, so nothing is done without it", param_hint="--yes"
+        )
 
 
 def _next_command(run_id: str, stage: str, config: Path) -> str:

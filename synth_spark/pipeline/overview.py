@@ -58,6 +58,7 @@ def tell_run(config_path: str | Path, run_id: str) -> None:
         "stage": _stage(paths, state),
         "publication": _publication(state, shown_run(states), told=True),
         "parent": state.parent or _NONE,
+        "marked": f"for retraining: {state.retrain}" if state.retrain else _NONE,
         "drawn from its model": ", ".join(children) or _NONE,
         "MLflow run": state.mlflow_run_id or _NONE,
         "code (commit)": state.git_commit or _NONE,

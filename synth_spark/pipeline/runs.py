@@ -61,6 +61,7 @@ class RunState:
     publication: int | None = None  # the newest number it was published under, whatever was done again since
     parent: str | None = None  # run whose model this generation uses
     mlflow_run_id: str | None = None
+    retrain: str = ""  # why its model must not be used any more; empty: it may
     peak_memory_bytes: int = 0
     start_up_seconds: float = 0.0  # Spark and imports, of the process that worked on it last
     format: int = FORMAT
@@ -180,6 +181,15 @@ def runs_of(workspace: Workspace, name: str | None = None) -> list[RunState]:
         if name is None or state.name == name:
             found.append((state.created, file.stat().st_mtime_ns, state))
     return [state for _, _, state in sorted(found, key=lambda item: item[:2])]
+
+
+def check_usable(state: RunState) -> None:
+    """Raises ContractError if the run was marked for retraining."""
+    if state.retrain:
+        raise ContractError(
+            f"run {state.run_id}: marked for retraining ({state.retrain}); take these subjects out of the source and "
+            "begin a new run: synth-spark run CONFIG --fresh"
+        )
 
 
 def newest_run(workspace: Workspace, name: str) -> RunState:

@@ -23,6 +23,7 @@ from synth_spark.pipeline.runs import (
     Figures,
     RunState,
     changed_sections,
+    check_usable,
     config_digest,
     create_run,
     find_run,
@@ -136,6 +137,7 @@ def config_of(paths: RunPaths) -> Config:
 
 def _check_ready(run: OpenRun, stage: str) -> None:
     """Earlier stages are done, and what they left belongs together."""
+    check_usable(run.state)
     index, paths = STAGES.index(stage), run.paths
     missing = [earlier for earlier in STAGES[:index] if not run.state.is_done(earlier)]
     if missing:

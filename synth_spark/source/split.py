@@ -48,14 +48,9 @@ def split_subjects(source: Source, *, salt: bytes, seed: int, split: SplitSettin
     Subjects that the source marks are the holdout; without marks a share of all is.
     """
     keys = source.histories.subjects.select(SUBJECT_KEY)
-    digests = keyed_digest(keys, salt=salt, seed=seed, purpose="split", column=SUBJECT_KEY, into="__digest")
-    order = _split_order(split.validation, holdout=split.holdout)
-    if source.held_out is not None:
-        digests = digests.join(source.held_out.withColumn("__held", F.lit(True)), SUBJECT_KEY, "left")
-        others = _split_order(split.validation, holdout=0.0)
-        order = F.when(F.col("__held"), SPLITS.index(HOLDOUT)).otherwise(others)
     bucket = F.conv(F.substring("__digest", SPLIT_DIGITS + 1, BUCKET_DIGITS), 16, 10).cast("int")
-    placed = digests.select(SUBJECT_KEY, "__digest", order.alias("__order"), bucket.alias("__bucket"))
+    drawn = _drawn(keys, source.held_out, salt=salt, seed=seed, split=split)
+    placed = drawn.withColumn("__bucket", bucket)
     offsets = _offsets(placed)
     return placed.join(F.broadcast(offsets), ["__order", "__bucket"]).select(
         SUBJECT_KEY,
@@ -72,6 +67,15 @@ def split_subjects(source: Source, *, salt: bytes, seed: int, split: SplitSettin
     )
 
 
+def count_by_split(
+    keys: DataFrame, held_out: DataFrame | None, *, salt: bytes, seed: int, split: SplitSettings
+) -> dict[str, int]:
+    """How many of these subjects (SUBJECT_KEY) fall into each split; `held_out` as in Source."""
+    drawn = _drawn(keys, held_out, salt=salt, seed=seed, split=split)
+    found = {row["__order"]: row["count"] for row in drawn.groupBy("__order").count().collect()}
+    return {name: found.get(order, 0) for order, name in enumerate(SPLITS)}
+
+
 def of_split(histories: Histories, assignment: DataFrame, splits: Sequence[str]) -> Histories:
     """The histories of the subjects in the given splits."""
     chosen = assignment.where(F.col(SPLIT).isin(*splits)).select(SUBJECT_KEY)
@@ -79,6 +83,17 @@ def of_split(histories: Histories, assignment: DataFrame, splits: Sequence[str])
         subjects=histories.subjects.join(chosen, SUBJECT_KEY, "left_semi"),
         events=histories.events.join(chosen, SUBJECT_KEY, "left_semi"),
     )
+
+
+def _drawn(keys: DataFrame, held_out: DataFrame | None, *, salt: bytes, seed: int, split: SplitSettings) -> DataFrame:
+    """SUBJECT_KEY, __digest, __order (place of the split in SPLITS)."""
+    digests = keyed_digest(keys, salt=salt, seed=seed, purpose="split", column=SUBJECT_KEY, into="__digest")
+    order = _split_order(split.validation, holdout=split.holdout)
+    if held_out is not None:
+        digests = digests.join(held_out.withColumn("__held", F.lit(True)), SUBJECT_KEY, "left")
+        others = _split_order(split.validation, holdout=0.0)
+        order = F.when(F.col("__held"), SPLITS.index(HOLDOUT)).otherwise(others)
+    return digests.select(SUBJECT_KEY, "__digest", order.alias("__order"))
 
 
 def _split_order(validation: float, *, holdout: float) -> Column:

@@ -48,9 +48,14 @@ class ReadTable:
 
 
 def read_table(
-    spark: SparkSession, name: str, settings: SubjectSource | EventSource, *, holdout_where: str | None = None
+    spark: SparkSession,
+    name: str,
+    settings: SubjectSource | EventSource,
+    *,
+    holdout_where: str | None = None,
+    at_version: int | None = None,
 ) -> ReadTable:
-    """Read one table.
+    """Read one table; of a Delta path a given version, or the newest.
 
     Raises:
         SourceError: Spark cannot read it, or a column's name or type cannot be taken.
@@ -62,7 +67,7 @@ def read_table(
     ):
         path = locate(settings.path) if settings.path is not None else None
         if path is not None and settings.format == "delta":
-            version = _newest_version(spark, path)
+            version = _newest_version(spark, path) if at_version is None else at_version
         rows = _selected(_load(spark, settings, path, version), settings)
         _check_names(name, rows, settings)
     kept = [quoted(column) for column in rows.columns if column not in settings.exclude]

@@ -1,0 +1,121 @@
+"""Which of some subjects a source held when a run read it, and the split that each of them fell into. [spark]
+
+Nothing that a run keeps names a subject, so the source itself is asked again: the Delta version that was read, or the
+table as it stands if its content still has the digest of then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synth_spark.columns import SUBJECT_KEY
+from synth_spark.config import Config
+from synth_spark.errors import SourceError
+from synth_spark.histories import quoted
+from synth_spark.source.digest import content_digest
+from synth_spark.source.split import count_by_split
+from synth_spark.source.table import EVENTS, HELD_OUT, SUBJECTS, ReadTable, read_table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a run noted of its source, by table."""
+
+    digests: dict[str, str]
+    versions: dict[str, int]  # of Delta paths
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How many of the subjects the source held, by split; None where that cannot be told any more."""
+
+    by_split: dict[str, int] | None
+    basis: str  # what the answer rests on, or why there is none
+
+    @property
+    def holds(self) -> bool:
+        """Whether it held any of them, as far as one must assume."""
+        return self.by_split is None or any(self.by_split.values())
+
+
+def read_keys(spark: SparkSession, file: Path) -> DataFrame:
+    """SUBJECT_KEY as text, one row per subject, of a file with one key per line; blank lines say nothing.
+
+    Raises:
+        SourceError: there is no such file, or no key in it.
+    """
+    if not file.is_file():
+        raise SourceError(f"keys file {file}: not found; it is a text file with one subject's key per line")
+    lines = spark.read.text(file.absolute().as_uri())
+    keys = lines.select(F.regexp_replace("value", "\r$", "").alias(SUBJECT_KEY))
+    keys = keys.where(F.trim(SUBJECT_KEY) != "").distinct().persist()
+    if not keys.head(1):
+        raise SourceError(f"keys file {file}: no key in it; write one subject's key per line")
+    return keys
+
+
+def find_subjects(spark: SparkSession, keys: DataFrame, config: Config, snapshot: Snapshot, *, salt: bytes) -> Answer:
+    """Look for subjects in what a run read.
+
+    Args:
+        keys: SUBJECT_KEY as text.
+        config: the run's own.
+        snapshot: what the run noted.
+    """
+    try:
+        tables = _read_again(spark, config, snapshot)
+        missing = [table.name for table in tables if table.described.key is None]
+        if missing:
+            return Answer(None, f"source {missing[0]}: its rows have no key, so nobody can be found in them")
+        changed = [table.name for table in tables if _has_changed(table, snapshot)]
+        if changed:
+            return Answer(None, f"source {changed[0]}: it changed since, and what it was then is no Delta version")
+        found = _found(tables, keys).persist()
+        people, marked = found.select(SUBJECT_KEY), found.where(HELD_OUT).select(SUBJECT_KEY)
+        held_out = marked if config.split.holdout_where is not None else None
+        by_split = count_by_split(people, held_out, salt=salt, seed=config.seed, split=config.split)
+        found.unpersist()
+    except (SourceError, PySparkException) as error:
+        return Answer(None, f"the source cannot be read any more ({type(error).__name__})")
+    return Answer(by_split, ", ".join(_basis(table, snapshot) for table in tables))
+
+
+def _read_again(spark: SparkSession, config: Config, snapshot: Snapshot) -> list[ReadTable]:
+    settings, versions = config.source, snapshot.versions
+    tables = []
+    if settings.event_table is not None:
+        tables.append(read_table(spark, EVENTS, settings.event_table, at_version=versions.get(EVENTS)))
+    if settings.subjects is not None:
+        where = config.split.holdout_where
+        tables.append(
+            read_table(spark, SUBJECTS, settings.subjects, holdout_where=where, at_version=versions.get(SUBJECTS))
+        )
+    return tables
+
+
+def _has_changed(table: ReadTable, snapshot: Snapshot) -> bool:
+    """A Delta version cannot change; anything else is told by its content."""
+    return table.name not in snapshot.versions and content_digest(table.rows) != snapshot.digests.get(table.name)
+
+
+def _found(tables: list[ReadTable], keys: DataFrame) -> DataFrame:
+    """SUBJECT_KEY in the source's type and HELD_OUT, one row per subject that some table names."""
+    rows = []
+    for table in tables:
+        held = F.col(HELD_OUT) if HELD_OUT in table.rows.columns else F.lit(None).cast("boolean")
+        key = table.described.key or ""
+        own = table.rows.select(F.col(quoted(key)).alias(SUBJECT_KEY), held.alias(HELD_OUT))
+        typed = F.expr(f"try_cast({SUBJECT_KEY} AS {table.described.type_of(key)})").alias(SUBJECT_KEY)
+        rows.append(own.join(keys.select(typed), SUBJECT_KEY, "left_semi"))
+    return reduce(DataFrame.unionByName, rows).groupBy(SUBJECT_KEY).agg(F.max(HELD_OUT).alias(HELD_OUT))
+
+
+def _basis(table: ReadTable, snapshot: Snapshot) -> str:
+    version = snapshot.versions.get(table.name)
+    return f"{table.name} unchanged since" if version is None else f"{table.name} version {version}"

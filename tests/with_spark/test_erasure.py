@@ -1,0 +1,137 @@
+"""Erasure: runs that hold subjects are found by the source they read, told, marked or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from synth_spark.config import load_config
+from synth_spark.encode.stage import run_encode
+from synth_spark.errors import ContractError, SourceError
+from synth_spark.pipeline import runs
+from synth_spark.pipeline.erasure import DELETE, MARK, erase
+from synth_spark.pipeline.stages import run_stage
+from synth_spark.source.read import read_source
+from synth_spark.source.split import split_subjects
+from synth_spark.workspace import RunPaths, Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+PEOPLE = 60
+
+
+@pytest.fixture
+def write(spark: SparkSession, tmp_path: Path) -> Callable[..., Path]:
+    """Writes people's visits as Delta or Parquet, and a config beside them."""
+
+    def write_source(form: str, first: int = 0) -> Path:
+        rows = [
+            (key, date(2024, 1, 1) + timedelta(key % 50 + day), key % 3)
+            for key in range(first, first + PEOPLE)
+            for day in range(3)
+        ]
+        visits = spark.createDataFrame(rows, "id int, at date, kind int").coalesce(1)
+        visits.write.format(form).mode("overwrite").save(str(tmp_path / form))
+        events = {"path": str(tmp_path / form), "format": form, "key": "id", "order_by": "at"}
+        document = {
+            "name": "visits",
+            "source": {"events": [events]},
+            "split": {"holdout": 0.4},
+            "preflight": {"allow_small": True},
+            "output": {"root": str(tmp_path / "workspace")},
+        }
+        config = tmp_path / f"{form}.yml"
+        config.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return config
+
+    return write_source
+
+
+def encoded(spark: SparkSession, config: Path, run_id: str) -> RunPaths:
+    settings = load_config(config)
+    workspace = Workspace.at(settings.output.root)
+    paths, state = runs.create_run(workspace, settings, run_id)
+    state.begin("encode")
+    state.stages["encode"].figures = run_encode(spark, settings, paths, salt=workspace.salt())
+    state.stages["encode"].status = runs.DONE
+    runs.save_state(paths, state)
+    return paths
+
+
+def keys_file(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "keys.txt"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def no_one(what: str) -> bool:
+    raise AssertionError(what)
+
+
+def told_of(told: str, run_id: str) -> str:
+    return next((line for line in told.splitlines() if line.startswith(f"run {run_id}:")), "")
+
+
+def test_a_run_is_told_by_the_version_that_it_read(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path], capsys: Any
+) -> None:
+    config = write("delta")
+    encoded(spark, config, "old")
+    settings = load_config(config)
+    source = read_source(spark, settings)
+    salt = Workspace.at(settings.output.root).salt()
+    rows = split_subjects(source, salt=salt, seed=settings.seed, split=settings.split).collect()
+    holdout, *_ = [str(row[0]) for row in rows if row[1] == "holdout"]
+    training, *_ = [str(row[0]) for row in rows if row[1] == "training"]
+    write("delta", first=1000)
+    encoded(spark, config, "new")
+    capsys.readouterr()
+    erase(config, keys_file(tmp_path, training, holdout, "", holdout, "no number"), remedy=None, agreed=no_one)
+    told = capsys.readouterr().out
+    assert "3 subjects to look for" in told
+    assert told_of(told, "old") == "run old: holds 1 training, 1 holdout (events version 0)"
+    assert not told_of(told, "new")
+    erase(config, keys_file(tmp_path, "-5"), remedy=DELETE, agreed=no_one)
+    assert "no run holds any of them" in capsys.readouterr().out
+
+
+def test_where_the_source_changed_a_run_counts_as_holding_them(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path], capsys: Any
+) -> None:
+    config = write("parquet")
+    encoded(spark, config, "one")
+    erase(config, keys_file(tmp_path, "-5"), remedy=None, agreed=no_one)
+    assert "no run holds any of them" in capsys.readouterr().out
+    write("parquet", first=1000)
+    erase(config, keys_file(tmp_path, "-5"), remedy=None, agreed=no_one)
+    assert "cannot be told: source events: it changed since" in told_of(capsys.readouterr().out, "one")
+
+
+def test_marked_runs_are_not_worked_on_and_deleted_ones_are_gone(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path], capsys: Any
+) -> None:
+    config = write("delta")
+    paths = encoded(spark, config, "one")
+    file, asked = keys_file(tmp_path, "7"), []
+    erase(config, file, remedy=MARK, agreed=lambda what: bool(asked.append(what)))
+    assert asked == ["mark 1 runs for retraining?"] and not runs.load_state(paths).retrain
+    erase(config, file, remedy=MARK, agreed=lambda what: True)
+    assert "marked one" in capsys.readouterr().out
+    with pytest.raises(ContractError, match=r"run one: marked for retraining .*begin a new run"):
+        run_stage("train", config, "one")
+    erase(config, file, remedy=DELETE, agreed=lambda what: what == "delete one?")
+    assert not paths.folder.exists()
+
+
+def test_a_file_without_keys_is_refused(tmp_path: Path, write: Callable[..., Path]) -> None:
+    config = write("parquet")
+    with pytest.raises(SourceError, match=r"nowhere\.txt: not found"):
+        erase(config, tmp_path / "nowhere.txt", remedy=None, agreed=no_one)
+    with pytest.raises(SourceError, match="no key in it"):
+        erase(config, keys_file(tmp_path, "", "  "), remedy=None, agreed=no_one)
