@@ -111,6 +111,12 @@ lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (ne
 	mv $(LOCK).new $(LOCK); \
 	echo "$(LOCK): $$(grep -c == $(LOCK)) packages"
 
+.PHONY: docs
+docs: setup ## Write the references again: docs/cli.md and conf/reference.yml
+	@$(PY) -m typer synth_spark.cli utils docs --name synth-spark --title "The command line" --output docs/cli.md
+	@$(PY) -m synth_spark.config_reference > conf/reference.yml.new
+	@mv conf/reference.yml.new conf/reference.yml
+
 .PHONY: clean
 clean: ## Remove the environment, caches and build leftovers (never a workspace)
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
