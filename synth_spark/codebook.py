@@ -15,6 +15,7 @@ from typing import Any
 
 from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
+from synth_spark.json_file import read_json
 
 FORMAT = 5
 
@@ -155,11 +156,10 @@ class Codebook:
             ContractError: missing, damaged, or of another format.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            return cls.from_document(document)
+            return cls.from_document(read_json(path, finite=True))
         except FileNotFoundError:
             raise ContractError(f"codebook {path}: not found; run the encode stage first") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ContractError(f"codebook {path}: damaged or foreign ({error}); run the encode stage again") from None
 
     @classmethod

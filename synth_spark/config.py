@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from synth_spark.config_problems import explained
 from synth_spark.errors import ConfigError
 from synth_spark.seeds import MOST_SUBJECTS
+from synth_spark.yaml_file import read_yaml
 
 Policy = Literal["fail", "drop"]
 Family = Literal["auto", "category", "number", "latitude", "longitude"]
@@ -22,7 +24,16 @@ Family = Literal["auto", "category", "number", "latitude", "longitude"]
 class Section(BaseModel):
     """A group of settings that knows all its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic takes true for 1, so that `num_ranks: yes` would train on one rank."""
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and wanted is not bool:
+            raise ValueError("true or false is no answer here; put text into quotes")
+        return value
 
 
 class ColumnSettings(Section):
@@ -171,7 +182,7 @@ class TrainSettings(Section):
     )
     num_ranks: int = Field(1, ge=1, le=64, description="number of DDP ranks")
     threads: int | None = Field(
-        None, ge=1, description="torch threads per rank; default: CPUs granted / ranks on this machine"
+        None, ge=1, le=1024, description="torch threads per rank; default: CPUs granted / ranks on this machine"
     )
     reader: Literal["petastorm", "arrow"] = Field(
         "petastorm",
@@ -185,15 +196,19 @@ class TrainSettings(Section):
     )
     learning_rate: float = Field(4e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
     batch_events: int | None = Field(
-        None, ge=16, description="padded events per batch and rank; default: 24 mean histories, within 1,024 to 4,096"
+        None,
+        ge=16,
+        le=10**7,
+        description="padded events per batch and rank; default: 24 mean histories, within 1,024 to 4,096",
     )
     window_events: int = Field(
         128,
         ge=2,
+        le=10**6,
         description="longer histories are trained in windows of this many events, each going on from the one before",
     )
     window_subjects: int = Field(
-        65536, ge=64, description="subjects held in memory at once, batches are bucketed inside"
+        65536, ge=64, le=10**8, description="subjects held in memory at once, batches are bucketed inside"
     )
     epoch_events: int = Field(
         5_000_000,
@@ -201,16 +216,18 @@ class TrainSettings(Section):
         description="an epoch, after which there are validation and a checkpoint, is one pass over the training data, "
         "or so many events of it, to the next end of a window of subjects; the next epoch goes on where it ended",
     )
-    max_epochs: int = Field(100, ge=1, description="upper limit of epochs")
+    max_epochs: int = Field(100, ge=1, le=10**6, description="upper limit of epochs")
     max_minutes: float | None = Field(
         None, gt=0, description="time budget in minutes; training ends well at the next end of a window of subjects"
     )
-    patience: int = Field(3, ge=1, description="epochs without a better validation loss before training stops")
+    patience: int = Field(
+        3, ge=1, le=10**6, description="epochs without a better validation loss before training stops"
+    )
     number_format: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where the processor multiplies it natively"
     )
     calibration_rounds: int = Field(3, ge=0, le=10, description="rounds of on-policy calibration: marginals and pairs")
-    timeout_seconds: int = Field(600, ge=10, description="a collective that waits longer ends the run")
+    timeout_seconds: int = Field(600, ge=10, le=10**6, description="a collective that waits longer ends the run")
 
 
 class SampleSettings(Section):
@@ -270,7 +287,7 @@ class GateSettings(Section):
 class QaSettings(Section):
     """Quality and privacy evidence."""
 
-    seed: int = Field(0, ge=0, description="seed of the picks that the metrics draw")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the picks that the metrics draw")
     max_evaluations: int = Field(
         100, ge=1, description="qa refuses to judge more often against one holdout: each look makes it prove less"
     )
@@ -290,9 +307,11 @@ class OutputSettings(Section):
     root: str = Field(
         "workspace",
         description="workspace folder, relative to where the command runs; ${NAME} is a variable of the environment",
+        min_length=1,
+        pattern=r"^[^\x00-\x1f]*$",
     )
     schema_name: str = Field(
-        "synthetic", description="schema of the published views", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
+        "synthetic", description="schema of the published views", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128
     )
 
 
@@ -307,7 +326,9 @@ class Preflight(Section):
 class Config(Section):
     """Everything one data set needs."""
 
-    name: str = Field(description="name of the data set; also of its MLflow experiment", pattern=r"^[A-Za-z0-9_-]+$")
+    name: str = Field(
+        description="name of the data set; also of its MLflow experiment", pattern=r"^[A-Za-z0-9_-]+$", max_length=100
+    )
     seed: int = Field(1, ge=0, lt=2**63, description="one seed for split, training and sampling")
     source: SourceSettings = Field(description="the source tables")
     split: SplitSettings = Field(SplitSettings(), description="division of subjects")
@@ -327,12 +348,7 @@ def load_config(path: str | Path) -> Config:
             listed with its key, its value and what is allowed.
     """
     path = Path(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"config {path}: no such file; conf/ holds examples") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"config {path}: not valid YAML: {error}") from None
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise ConfigError(f"config {path}: a mapping of keys to values is needed, see conf/reference.yml")
     return parse_config(document, origin=str(path))
@@ -343,38 +359,7 @@ def parse_config(document: dict[str, Any], *, origin: str) -> Config:
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
-        raise ConfigError(f"config {origin}: " + "; ".join(lines)) from None
-
-
-def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key; allowed here: {', '.join(_allowed_keys(problem['loc']))}"
-    if problem["type"] == "missing":
-        return f"{key}: missing, it has no default"
-    return f"{key}: {problem['input']!r}: {problem['msg']}"
-
-
-def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
-    """Keys of the section that holds the last part of a location such as ('source', 'events', 0, 'typo')."""
-    section: Any = Config
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation = section.model_fields[part].annotation if part in section.model_fields else None
-        section = _section_of(annotation) or section
-    return sorted(section.model_fields)
-
-
-def _section_of(annotation: Any) -> type[Section] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _section_of(inner)
-        if found is not None:
-            return found
-    return None
+        raise ConfigError(f"config {origin}: " + explained(error, Config)) from None
 
 
 def dump_config(config: Config) -> str:

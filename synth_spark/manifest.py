@@ -6,9 +6,11 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
+from synth_spark.json_file import read_json
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,18 @@ class Manifest:
             ContractError: missing or damaged.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            document["files"] = tuple(DataFile(**item) for item in document["files"])
+            document = read_json(path)
+            document["files"] = tuple(_file(item) for item in document["files"])
             return cls(**document)
         except FileNotFoundError:
             raise ContractError(f"manifest {path}: not found; run the encode stage first") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ContractError(f"manifest {path}: damaged or foreign ({error}); run the encode stage again") from None
+
+
+def _file(item: dict[str, Any]) -> DataFile:
+    found = DataFile(**item)
+    numbers = (found.rows, found.row_groups, found.subject_number_sum)
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise ValueError("a file's rows, row_groups and subject_number_sum are whole numbers")
+    return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
+from synth_spark.json_file import read_json
 
 FORMAT = 3
 PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"  # verdicts
@@ -174,10 +175,10 @@ class QaResult:
             ContractError: missing, damaged, or of another format.
         """
         try:
-            return cls.from_document(json.loads(path.read_text(encoding="utf-8")))
+            return cls.from_document(read_json(path, finite=True))
         except FileNotFoundError:
             raise ContractError(f"QA result {path}: not found; run the qa stage first") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ContractError(f"QA result {path}: damaged or foreign ({error}); run the qa stage again") from None
 
     @classmethod

@@ -7,6 +7,7 @@ in pyspark's own folder (see jars.py), so that it needs no network.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from synth_spark.workspace import Workspace
 
 GIB = 2**30
 DRIVER_MEMORY = "SYNTH_SPARK_DRIVER_MEMORY"  # environment variable, in Spark's notation: 6g
+# pyspark 4 writes errors of a query to stderr through them, values of the data included, before anybody can catch them
+_QUOTING_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _METASTORE_URL = "spark.hadoop.javax.jdo.option.ConnectionURL"
 
 
@@ -39,6 +42,8 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
         EnvironmentProblem: no Java, no Delta jars, the catalog is held by another process, or the running session
             has no such catalog.
     """
+    for name in _QUOTING_LOGGERS:
+        logging.getLogger(name).disabled = True
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return SparkSession.builder.getOrCreate()
     if catalog and workspace is None:

@@ -45,10 +45,10 @@ def number_events(
     """`events`, each subject's rows together and in order."""
     order = [F.col(quoted(table.order_by)).alias("o")] if table is not None and table.order_by else []
     return (
-        histories.events.join(assignment, SUBJECT_KEY)
+        histories.events.join(_numbers(assignment), SUBJECT_KEY)
         .select(
-            F.col(SUBJECT_NUMBER).alias("n"),
-            F.col(SPLIT).alias("split"),
+            F.col("__n").alias("n"),
+            F.col("__split").alias("split"),
             F.col(EVENT_INDEX).alias("i"),
             *order,
             *_inputs(fields),
@@ -69,8 +69,8 @@ def time_events(events: DataFrame, *, clock_type: str | None, unit: dict[str, An
 
 def number_subjects(histories: Histories, assignment: DataFrame, fields: Sequence[FieldPlan]) -> DataFrame:
     """n, split and the attributes: `subjects` before its histories are known."""
-    return histories.subjects.join(assignment, SUBJECT_KEY).select(
-        F.col(SUBJECT_NUMBER).alias("n"), F.col(SPLIT).alias("split"), *_inputs(fields)
+    return histories.subjects.join(_numbers(assignment), SUBJECT_KEY).select(
+        F.col("__n").alias("n"), F.col("__split").alias("split"), *_inputs(fields)
     )
 
 
@@ -80,6 +80,11 @@ def with_spans(subjects: DataFrame, timed: DataFrame, *, partitions: int) -> Dat
     spans = timed.groupBy("n").agg(F.count(F.lit(1)).cast("int").alias("events"), *span)
     joined = subjects.repartition(partitions, "n").join(spans, "n", "left")
     return joined.withColumn("events", F.coalesce("events", F.lit(0)))
+
+
+def _numbers(assignment: DataFrame) -> DataFrame:
+    """The assignment under names that no source column has."""
+    return assignment.select(SUBJECT_KEY, F.col(SUBJECT_NUMBER).alias("__n"), F.col(SPLIT).alias("__split"))
 
 
 def _inputs(fields: Sequence[FieldPlan]) -> list[Column]:

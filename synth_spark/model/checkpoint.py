@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -75,13 +76,26 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             raise ValueError(
                 f"{CODEBOOK_FILE} has fingerprint {codebook.fingerprint}, the model {document['codebook_fingerprint']}"
             )
-        model = SequenceModel(ModelConfig.from_document(document["config"]))
-        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        model = _built(ModelConfig.from_document(document["config"]), load_file(folder / WEIGHTS_FILE))
     except FileNotFoundError:
         raise ContractError(f"checkpoint {folder}: {WEIGHTS_FILE} is missing; run the train stage again") from None
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError, SafetensorError) as error:
         raise ContractError(f"checkpoint {folder}: damaged or foreign ({error}); run the train stage again") from None
     return Checkpoint(model.eval(), codebook, document["facts"])
+
+
+def _built(config: ModelConfig, weights: dict[str, Tensor]) -> SequenceModel:
+    """The network with these weights; ValueError where they are not its own, before it takes memory."""
+    with torch.device("meta"):  # shapes alone: a damaged config may ask for any size
+        wanted = SequenceModel(config).state_dict()
+    if {name: tensor.shape for name, tensor in wanted.items()} != {name: t.shape for name, t in weights.items()}:
+        raise ValueError(f"{WEIGHTS_FILE} holds other weights than config in {MODEL_FILE} asks for")
+    broken = sorted(name for name, tensor in weights.items() if not torch.isfinite(tensor).all())
+    if broken:
+        raise ValueError(f"{WEIGHTS_FILE}: {broken[0]} holds NaN or infinity")
+    model = SequenceModel(config)
+    model.load_state_dict(weights)
+    return model
 
 
 def file_digest(path: Path) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from synth_spark.errors import ContractError
+from synth_spark.json_file import read_json
 
 FORMAT = 5
 MODEL_FILE, WEIGHTS_FILE, CODEBOOK_FILE = "model.json", "weights.safetensors", "codebook.json"
@@ -19,7 +19,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         ContractError: missing, damaged or of another format.
     """
     try:
-        document: dict[str, Any] = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+        document: dict[str, Any] = read_json(folder / MODEL_FILE)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
         for key in ("config", "codebook_fingerprint", "weights_sha256", "facts"):
@@ -29,6 +29,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
             f"checkpoint {folder}: {MODEL_FILE} is missing; name checkpoint/model in a run's folder, "
             "or run the train stage"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ContractError(f"checkpoint {folder}: damaged or foreign ({error}); run the train stage again") from None
     return document

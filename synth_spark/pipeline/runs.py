@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from synth_spark.config import Config, dump_config
-from synth_spark.errors import ContractError, GateFailed, GateUndecided
+from synth_spark.errors import ContractError, EnvironmentProblem, GateFailed, GateUndecided
 from synth_spark.files import replace_text
+from synth_spark.json_file import read_json
 from synth_spark.pipeline.provenance import git_commit, versions
 from synth_spark.workspace import RunPaths, Workspace
 
@@ -125,13 +126,20 @@ def create_run(workspace: Workspace, config: Config, run_id: str | None = None) 
 
     Raises:
         ContractError: the id is taken, or is no plain name.
+        EnvironmentProblem: the workspace cannot be written.
     """
     run_id = run_id or new_run_id(config.name)
     check_run_id(run_id)
     paths = workspace.run(run_id)
     if paths.state.exists():
         raise ContractError(f"run {run_id}: exists already; take another id, or go on with it")
-    paths.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        paths.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"output.root {workspace.root}: the run's folder cannot be made there ({error.strerror}); "
+            "give another folder, or make room for it"
+        ) from None
     replace_text(paths.config, dump_config(config))
     state = RunState(run_id, config.name, utc_now(), config_digest(config), git_commit(), versions())
     save_state(paths, state)
@@ -141,27 +149,31 @@ def create_run(workspace: Workspace, config: Config, run_id: str | None = None) 
 def check_run_id(run_id: str) -> None:
     """Raises ContractError if the id is no plain name: it becomes a folder's."""
     if not run_id.replace("-", "").replace("_", "").replace(".", "").isalnum() or run_id.startswith("."):
-        raise ContractError(f"run id {run_id!r}: only letters, digits, '-', '_' and '.' are allowed")
+        raise ContractError(f"run id {run_id[:100]!r}: only letters, digits, '-', '_' and '.' are allowed")
+    if len(run_id.encode("utf-8")) > 200:
+        raise ContractError(f"run id {run_id[:100]!r}...: {len(run_id)} characters; take a shorter one")
 
 
 def load_state(paths: RunPaths) -> RunState:
     """Read and check run.json.
 
     Raises:
-        ContractError: the id is no plain name; missing, damaged, or of another format.
+        ContractError: missing, damaged, of another format or of another run; or the id is no plain name.
     """
     check_run_id(paths.run_id)
     try:
-        document = json.loads(paths.state.read_text(encoding="utf-8"))
+        document = read_json(paths.state)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
+        if document["run_id"] != paths.run_id:  # its other paths follow from this id
+            raise ValueError(f"it is the record of run {str(document['run_id'])[:100]!r}")
         stages = {stage: StageRecord(**record) for stage, record in document.pop("stages").items()}
         return RunState(**document, stages=stages)
     except FileNotFoundError:
         raise ContractError(
             f"run {paths.run_id}: not found in {paths.folder.parent}; synth-spark runs list names them"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ContractError(f"{paths.state}: damaged or foreign ({error}); start a new run") from None
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
 from synth_spark.model.explain import Explanation, explain
 from synth_spark.qa_result import QaResult
@@ -42,12 +43,21 @@ def run_report(
 
 
 def read_history(paths: RunPaths) -> list[dict[str, Any]]:
-    """Epochs of the training, the last record of each; empty without a training."""
+    """Epochs of the training, the last record of each; empty without a training.
+
+    Raises:
+        ContractError: the file is damaged.
+    """
     file = paths.checkpoint / "metrics.jsonl"
     if not file.exists():
         return []
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    epochs = {line["epoch"]: line for line in lines if "epoch" in line and "validation.loss" in line}
+    try:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        epochs = {line["epoch"]: line for line in lines if "epoch" in line and "validation.loss" in line}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ContractError(
+            f"course of training {file}: damaged ({error}); remove the file: the report then goes without it"
+        ) from None
     return [epochs[epoch] for epoch in sorted(epochs)]
 
 

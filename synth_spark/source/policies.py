@@ -7,10 +7,14 @@ from dataclasses import replace
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from synth_spark.codebook import SourceTable
 from synth_spark.config import Policies
 from synth_spark.errors import SourceError
 from synth_spark.histories import quoted
 from synth_spark.source.table import ReadTable
+
+MAX_TEXT = 10_000  # characters of a value that may become a category
+MAX_NUMBER = 2**61  # of an integer either way: the gap between two times is then a number, too (units.LONG_LIMIT)
 
 
 def apply_policies(
@@ -48,7 +52,10 @@ def _clean(table: ReadTable, policies: Policies, counts: dict[str, int]) -> Data
     wanted = {"null_key": described.key, "null_order": described.order_by or described.stored_order}
     needed = {policy: column for policy, column in wanted.items() if column is not None}
     floats = [column.name for column in described.columns if column.type in ("float", "double")]
-    counts |= _count_rows(table, needed, floats)
+    beyond = _beyond(described)
+    counts |= _count_rows(table, needed, floats, beyond)
+    for column in beyond:
+        _refuse_beyond(table, column, counts.pop(f"{table.name}_beyond:{column}"))
     for policy, column in needed.items():
         _refuse(table.name, column, policy, counts[f"{table.name}_{policy}"], getattr(policies, policy))
     for column in floats:
@@ -59,10 +66,37 @@ def _clean(table: ReadTable, policies: Policies, counts: dict[str, int]) -> Data
     return _finite(rows, floats, policies)
 
 
-def _count_rows(table: ReadTable, needed: dict[str, str], floats: list[str]) -> dict[str, int]:
+def _beyond(described: SourceTable) -> dict[str, Column]:
+    """Column -> condition of values that it cannot hold, whatever the policies say."""
+    texts = [column.name for column in described.attributes if column.type == "string"]
+    found = {name: F.length(quoted(name)) > MAX_TEXT for name in texts}
+    numbers = [column.name for column in described.columns if column.type == "bigint"]
+    learned = [name for name in numbers if name not in (described.key, described.stored_order)]
+    return found | {name: ~F.col(quoted(name)).between(-MAX_NUMBER, MAX_NUMBER) for name in learned}
+
+
+def _refuse_beyond(table: ReadTable, column: str, number: int) -> None:
+    if not number:
+        return
+    what = (
+        f"lie beyond {MAX_NUMBER:,}, further than whole numbers and clocks can be learned; filter them with where, "
+        "or make them null (or the column text) with select"
+    )
+    if table.described.type_of(column) == "string":
+        what = (
+            f"are longer than {MAX_TEXT:,} characters, so they are no categories; list the column under exclude, or "
+            "shorten it with select, such as left(x, 100)"
+        )
+    raise SourceError(f"source {table.name}: column {column!r}: {number} values {what}")
+
+
+def _count_rows(
+    table: ReadTable, needed: dict[str, str], floats: list[str], beyond: dict[str, Column]
+) -> dict[str, int]:
     asked = {"rows": F.count(F.lit(1))}
     asked |= {policy: _how_many(F.col(quoted(column)).isNull()) for policy, column in needed.items()}
     asked |= {f"non_finite:{column}": _how_many(_is_non_finite(column)) for column in floats}
+    asked |= {f"beyond:{column}": _how_many(condition) for column, condition in beyond.items()}
     row = table.rows.agg(*(expression.alias(f"c{i}") for i, expression in enumerate(asked.values()))).first()
     return {f"{table.name}_{name}": int(value or 0) for name, value in zip(asked, row or (), strict=True)}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from synth_spark.codebook import SourceTable
@@ -18,6 +17,7 @@ from synth_spark.errors import SourceError
 from synth_spark.histories import Histories, histories_of
 from synth_spark.source.digest import content_digest
 from synth_spark.source.policies import apply_policies
+from synth_spark.source.spark_errors import SPARK_ERRORS, condition
 from synth_spark.source.table import EVENTS, HELD_OUT, SUBJECTS, ReadTable, read_table
 
 
@@ -94,16 +94,11 @@ def _digest(table: ReadTable) -> str:
     """Digest of all rows: the first time that Spark touches every value."""
     try:
         return content_digest(table.rows)
-    except PySparkException as error:  # its own message may quote a value
+    except SPARK_ERRORS as error:
         raise SourceError(
-            f"source {table.name}: Spark cannot compute a value of some row ({_condition(error)}); look at the "
-            "conversions in select, where and read_schema: try_cast makes a value that does not fit null"
+            f"source {table.name}: Spark cannot compute a value of some row ({condition(error)}); look at options, "
+            "and at conversions in select, where and read_schema: try_cast makes a value that does not fit null"
         ) from None
-
-
-def _condition(error: PySparkException) -> str:
-    named = getattr(error, "getCondition", error.getErrorClass)  # Spark 3.5 knows the second only
-    return str(named())
 
 
 def _check_same_key(subjects: SourceTable, events: SourceTable) -> None:

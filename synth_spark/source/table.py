@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark.codebook import SourceColumn, SourceTable
-from synth_spark.columns import RUN_ID
+from synth_spark.columns import RUN_ID, SUBJECT_NUMBER
 from synth_spark.config import EventSource, SubjectSource
 from synth_spark.errors import SourceError
 from synth_spark.histories import quoted
 from synth_spark.source.locate import locate
+from synth_spark.source.spark_errors import SPARK_ERRORS, reason
 
 HELD_OUT = "__held_out"  # boolean column of subjects: split.holdout_where marks the row
 SUBJECTS, EVENTS = "subjects", "events"
+
+MOST_COLUMNS = 1_000  # of a table; beyond, Spark's own plans take minutes and more
+MOST_TOLD = 20  # names in one message
 
 INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
 KEY_TYPES = (*INTEGER_TYPES, "string")
 CLOCK_TYPES = ("timestamp", "timestamp_ntz", "date", *INTEGER_TYPES)
 ATTRIBUTE_TYPES = (*CLOCK_TYPES, "string", "boolean", "float", "double")
+_TAKEN = (RUN_ID, SUBJECT_NUMBER)  # beside names that begin with __
 _WAYS = {
     "key": f"key: a key is one of {', '.join(KEY_TYPES)}, decimal(p,0); cast it with select",
     "order_by": "order_by: a clock is a timestamp, a date or an integer; cast it with select",
@@ -63,14 +68,17 @@ def read_table(
     place = settings.table or settings.path or ""
     version = None
     with _explained(
-        f"source {name} ({place}): Spark cannot read it as configured", "table or path, format, where, select"
+        f"source {name} ({place}): Spark cannot read it as configured",
+        "table or path, format, read_schema, where, select",
     ):
         path = locate(settings.path) if settings.path is not None else None
         if path is not None and settings.format == "delta":
             version = _newest_version(spark, path) if at_version is None else at_version
         rows = _selected(_load(spark, settings, path, version), settings)
         _check_names(name, rows, settings)
-    kept = [quoted(column) for column in rows.columns if column not in settings.exclude]
+    learned = [column for column in rows.columns if column not in settings.exclude]
+    _check_width(name, learned)
+    kept = [quoted(column) for column in learned]
     if holdout_where is not None:
         with _explained(
             f"split.holdout_where ({holdout_where}): no condition over source {name}", "its columns and types"
@@ -85,9 +93,8 @@ def read_table(
 def _explained(what: str, to_check: str) -> Iterator[None]:
     try:
         yield
-    except AnalysisException as error:
-        reason = str(error).split("\n")[0].split(";")[0]
-        raise SourceError(f"{what}: {reason}; check {to_check}") from None
+    except SPARK_ERRORS as error:
+        raise SourceError(f"{what}: {reason(error)}; check {to_check}") from None
 
 
 def _newest_version(spark: SparkSession, path: str) -> int:
@@ -119,22 +126,34 @@ def _selected(rows: DataFrame, settings: SubjectSource | EventSource) -> DataFra
 
 
 def _check_names(table: str, rows: DataFrame, settings: SubjectSource | EventSource) -> None:
-    lowered = [name.lower() for name in rows.columns]
+    lowered = Counter(name.lower() for name in rows.columns)
     for name in rows.columns:
-        if name.lower() == RUN_ID or name.startswith("__"):
+        if name.lower() in _TAKEN or name.startswith("__"):
             raise SourceError(
                 f"source {table}: column {name!r}: the name is taken in synthetic tables; rename it with select"
             )
-        if lowered.count(name.lower()) > 1:
+        if lowered[name.lower()] > 1:
             raise SourceError(f"source {table}: column {name!r} occurs more than once; rename one with select")
     for setting, names in _named_columns(settings).items():
         for name in names:
             if name not in rows.columns:
-                raise SourceError(
-                    f"source {table}: {setting}: no column {name!r}; there are: {', '.join(rows.columns)}"
-                )
+                raise SourceError(f"source {table}: {setting}: no column {name!r}; there are: {_told(rows.columns)}")
             if setting != "exclude" and name in settings.exclude:
                 raise SourceError(f"source {table}: {setting}: column {name!r} is excluded; remove it from exclude")
+
+
+def _check_width(table: str, columns: Sequence[str]) -> None:
+    if len(columns) > MOST_COLUMNS:
+        raise SourceError(
+            f"source {table}: {len(columns):,} columns, at most {MOST_COLUMNS:,} can be learned together; list what is "
+            "not needed under exclude, or name what is with select"
+        )
+
+
+def _told(names: Sequence[str]) -> str:
+    """Not all of thousands."""
+    told = [name if len(name) <= 60 else name[:57] + "..." for name in names[:MOST_TOLD]]
+    return ", ".join(told) + (f" and {len(names) - MOST_TOLD:,} more" if len(names) > MOST_TOLD else "")
 
 
 def _named_columns(settings: SubjectSource | EventSource) -> dict[str, list[str]]:

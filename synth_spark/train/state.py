@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
+from synth_spark.json_file import read_json
 
 Weights = dict[str, Tensor]
 
@@ -115,11 +117,11 @@ def load_state(
     if not pointer.exists():
         return None
     try:
-        newest = folder / Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"]).name
-        progress = Progress.from_document(json.loads((newest / "progress.json").read_text(encoding="utf-8")))
+        newest = folder / Path(read_json(pointer)["folder"]).name
+        progress = Progress.from_document(read_json(newest / "progress.json"))
         weights = {kind: load_file(newest / f"{kind}.safetensors") for kind in ("current", "averaged", "best")}
         moments = load_file(newest / "optimizer.safetensors")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise ContractError(
             f"checkpoint {folder}: damaged ({error}); remove the folder to train from the start"
         ) from None
