@@ -14,7 +14,7 @@ from synth_spark.histories import quoted
 from synth_spark.source.table import ReadTable
 
 MAX_TEXT = 10_000  # characters of a value that may become a category
-MAX_NUMBER = 2**62 - 1  # of an integer either way: the difference of two still fits into 64 bits
+MAX_NUMBER = 2**61  # of an integer either way: the gap between two times is then a number, too (units.LONG_LIMIT)
 
 
 def apply_policies(
