@@ -111,6 +111,10 @@ lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (ne
 	mv $(LOCK).new $(LOCK); \
 	echo "$(LOCK): $$(grep -c == $(LOCK)) packages"
 
+.PHONY: drills
+drills: setup ## Make faults on purpose, half an hour, or NAMES="kill-train"; writes docs/reliability.md
+	@$(PY) -m tests.drills.run $(NAMES)
+
 .PHONY: docs
 docs: setup ## Write the references again: docs/cli.md and conf/reference.yml
 	@$(PY) -m typer synth_spark.cli utils docs --name synth-spark --title "The command line" --output docs/cli.md

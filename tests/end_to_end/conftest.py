@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from synth_spark.workspace import Workspace
+from tests.end_to_end import made
 from tests.gates import OPEN_GATE
 
 ROOT = Path(__file__).parents[2]
@@ -40,16 +40,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "made_line" if Path(file).stem in LOOK_AT_MADE_LINE else file
 
     return ByLine(config, log)
-
-
-def load_beside(name: str) -> Any:
-    """A helper module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -101,7 +91,6 @@ class MadeLine:
 
 
 def _made(folder: Path) -> MadeLine:
-    made = load_beside("made")
     made.write_source(folder / "source", secrets=SECRETS)
     return MadeLine(folder, made.write_config(folder, train=TINY_MODEL, qa=EASY_GATE))
 
