@@ -69,7 +69,12 @@ def stratified(seed: int, first_subject: int, num_subjects: int, num_columns: in
     Args:
         first_subject: number of the first row's subject; all below 2**32.
         num_columns: C, at most 21,201.
+
+    Raises:
+        ValueError: there are no more than 2**32 subjects.
     """
+    if first_subject + num_subjects > 2**_BITS:
+        raise ValueError(f"{num_subjects} subjects from {first_subject} on: at most 2**{_BITS} have even draws")
     points = qmc.Sobol(num_columns, scramble=True, bits=_BITS, rng=np.random.default_rng(seed))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The balance properties of Sobol'")  # any prefix serves us
