@@ -14,7 +14,10 @@ from synth_spark.histories import quoted
 from synth_spark.source.table import ReadTable
 
 MAX_TEXT = 10_000  # characters of a value that may become a category
-MAX_NUMBER = 2**61  # of an integer either way: the gap between two times is then a number, too (units.LONG_LIMIT)
+MAX_NUMBER = 2**62 - 1  # of an integer either way, below units.LONG_LIMIT
+MAX_CLOCK = (
+    2**61
+)  # of an integer clock: gaps between two times must be such numbers, too; as nanoseconds, the year 2043
 
 
 def apply_policies(
@@ -72,17 +75,24 @@ def _beyond(described: SourceTable) -> dict[str, Column]:
     found = {name: F.length(quoted(name)) > MAX_TEXT for name in texts}
     numbers = [column.name for column in described.columns if column.type == "bigint"]
     learned = [name for name in numbers if name not in (described.key, described.stored_order)]
-    return found | {name: ~F.col(quoted(name)).between(-MAX_NUMBER, MAX_NUMBER) for name in learned}
+    limits = {name: _limit(described, name) for name in learned}
+    return found | {name: ~F.col(quoted(name)).between(-limit, limit) for name, limit in limits.items()}
+
+
+def _limit(described: SourceTable, column: str) -> int:
+    return MAX_CLOCK if column == described.order_by else MAX_NUMBER
 
 
 def _refuse_beyond(table: ReadTable, column: str, number: int) -> None:
     if not number:
         return
+    described = table.described
+    kind = "a clock" if column == described.order_by else "a whole number"
     what = (
-        f"lie beyond {MAX_NUMBER:,}, further than whole numbers and clocks can be learned; filter them with where, "
-        "or make them null (or the column text) with select"
+        f"lie beyond {_limit(described, column):,}, further than {kind} can be learned; filter them with where, or "
+        "make them null (or the column text) with select"
     )
-    if table.described.type_of(column) == "string":
+    if described.type_of(column) == "string":
         what = (
             f"are longer than {MAX_TEXT:,} characters, so they are no categories; list the column under exclude, or "
             "shorten it with select, such as left(x, 100)"

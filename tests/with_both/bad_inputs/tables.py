@@ -226,10 +226,10 @@ CORRECT: dict[str, Tables] = {
     ),
     "whole numbers at both ends": Tables(
         "SELECT id, IF(j = 0, -1, 1) * 2305843009213693952L AS at, "
-        "IF(j = 0, -2305843009213693952L, 2305843009213693952L) AS x FROM steps",
+        "IF(j = 0, -4611686018427387903L, 4611686018427387903L) AS x FROM steps",
         checks={
             "events": f"bool_and(at = IF(__i = 0, -1, 1) * 2305843009213693952L) AND {IN_ORDER} AND "
-            "min(x) = -2305843009213693952L AND max(x) = 2305843009213693952L"
+            "min(x) = -4611686018427387903L AND max(x) = 4611686018427387903L"
         },
     ),
     "numbers at the edge of their types, and nothing": Tables(
