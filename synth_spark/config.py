@@ -6,6 +6,7 @@ commented reference in conf/ and the configuration guide show, so it states mean
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ from synth_spark.config_problems import explained
 from synth_spark.errors import ConfigError
 from synth_spark.seeds import MOST_SUBJECTS
 from synth_spark.yaml_file import read_yaml
+
+# names of settings that hold what must not be kept: password=, secret.key=, access_token=, ...
+_SECRET = re.compile(r"(?i)(password|passwd|pwd|secret|token|account\.key|access\.key)[\w.]*=")
 
 Policy = Literal["fail", "drop"]
 Family = Literal["auto", "category", "number", "latitude", "longitude"]
@@ -45,15 +49,45 @@ class ColumnSettings(Section):
     )
 
 
+class JdbcSource(Section):
+    """A table of a database, read through its JDBC driver, which Spark must have among its jars."""
+
+    url: str = Field(description="jdbc:...; ${NAME} is a variable of the environment; no password in it")
+    table: str = Field(description="table or view, quoted as the database wants it")
+    user: str | None = Field(None, description="who reads; ${NAME} is a variable of the environment")
+    password_variable: str | None = Field(
+        None, description="the environment variable that holds the password, which no config may hold"
+    )
+    driver: str | None = Field(None, description="class of the driver; default: the one that knows the url")
+    partition_column: str | None = Field(
+        None,
+        description="integer, date or timestamp column whose range is read in parts, side by side; without it one "
+        "connection reads the whole table",
+    )
+    partitions: int = Field(8, ge=1, le=1000, description="parts that partition_column is read in")
+
+    @model_validator(mode="after")
+    def _no_secret(self) -> JdbcSource:
+        if not self.url.startswith("jdbc:"):
+            raise ValueError("url: a JDBC address begins with jdbc:, such as jdbc:postgresql://host/database")
+        if _SECRET.search(self.url):
+            raise ValueError(
+                "url: it holds a password, and a config is kept and logged; take it out, set an environment variable "
+                "to it (on Databricks from a secret scope) and name that in password_variable"
+            )
+        return self
+
+
 class TableSource(Section):
     """Where a source table is and which columns of it are learned. An environment variable in path: ${NAME}."""
 
-    table: str | None = Field(None, description="catalog name; give either table or path")
+    table: str | None = Field(None, description="catalog name; give one of table, path and jdbc")
     path: str | None = Field(
         None, description="folder or file; package://<distribution>/<file> finds a file that an installed package ships"
     )
     format: Literal["delta", "parquet", "csv", "text"] = Field("delta", description="format of path")
     options: dict[str, str] = Field({}, description="options of the Spark reader, such as header: 'true'")
+    jdbc: JdbcSource | None = Field(None, description="a table of a database")
     read_schema: str | None = Field(None, description="Spark DDL schema for csv, e.g. 'id BIGINT, at DATE, sum DOUBLE'")
     select: dict[str, str] | None = Field(
         None, description="column name -> Spark SQL expression over what was read; without it all columns are taken"
@@ -66,9 +100,23 @@ class TableSource(Section):
 
     @model_validator(mode="after")
     def _one_location(self) -> TableSource:
-        if (self.table is None) == (self.path is None):
-            raise ValueError("give either table (a catalog name) or path (a folder or file), not both and not neither")
+        if [self.table, self.path, self.jdbc].count(None) != 2:
+            raise ValueError(
+                "give either table (a catalog name) or path (a folder or file) or jdbc (a table of a database), one of "
+                "the three"
+            )
+        secret = next((name for name in self.options if _SECRET.search(f"{name}=")), None)
+        if secret is not None:
+            raise ValueError(
+                f"options: {secret} is a secret, and a config is kept and logged; jdbc has password_variable, and "
+                "object stores take their keys from the cluster's own settings"
+            )
         return self
+
+    @property
+    def place(self) -> str:
+        """Where the table is, as the config says it."""
+        return self.table or self.path or (f"{self.jdbc.url} {self.jdbc.table}" if self.jdbc else "")
 
 
 class SubjectSource(TableSource):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic.fields import FieldInfo
 
-from synth_spark.config import Config, Section
+from synth_spark.config import Config, Section, TableSource
 
 WIDTH = 120
 _HEAD = """\
@@ -61,7 +61,9 @@ def _inner_keys(field: FieldInfo, inner: type[Section]) -> str:
     if typing.get_origin(field.annotation) is dict:
         keys = ", ".join(f"{name} ({_allowed(key)})" for name, key in inner.model_fields.items())
         return f"<column>: {{{keys}}}"
-    return f"when given, its keys are those of an events table: {', '.join(inner.model_fields)}"
+    if issubclass(inner, TableSource):
+        return f"when given, its keys are those of an events table: {', '.join(inner.model_fields)}"
+    return "when given, its keys are\n" + "\n".join(f"{n}: {_describe(key)}" for n, key in inner.model_fields.items())
 
 
 def _describe(field: FieldInfo) -> str:

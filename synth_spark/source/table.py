@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -12,9 +12,10 @@ from pyspark.sql import functions as F
 
 from synth_spark.codebook import SourceColumn, SourceTable
 from synth_spark.columns import RUN_ID, SUBJECT_NUMBER
-from synth_spark.config import EventSource, SubjectSource
+from synth_spark.config import EventSource, SubjectSource, TableSource
 from synth_spark.errors import SourceError
 from synth_spark.histories import quoted
+from synth_spark.source.jdbc import jdbc_rows
 from synth_spark.source.locate import locate
 from synth_spark.source.spark_errors import SPARK_ERRORS, reason
 
@@ -65,16 +66,9 @@ def read_table(
     Raises:
         SourceError: Spark cannot read it, or a column's name or type cannot be taken.
     """
-    place = settings.table or settings.path or ""
-    version = None
-    with _explained(
-        f"source {name} ({place}): Spark cannot read it as configured",
-        "table or path, format, read_schema, where, select",
-    ):
-        path = locate(settings.path) if settings.path is not None else None
-        if path is not None and settings.format == "delta":
-            version = _newest_version(spark, path) if at_version is None else at_version
-        rows = _selected(_load(spark, settings, path, version), settings)
+    with _readable(name, settings):
+        loaded, version = _load(spark, settings, at_version)
+        rows = _selected(loaded, settings)
         _check_names(name, rows, settings)
     learned = [column for column in rows.columns if column not in settings.exclude]
     _check_width(name, learned)
@@ -89,6 +83,23 @@ def read_table(
     return ReadTable(name, rows, _describe(name, rows, settings), version)
 
 
+def load_table(spark: SparkSession, settings: TableSource) -> DataFrame:
+    """The rows of one table as the config leads to them, all columns, whatever they are called.
+
+    Raises:
+        SourceError: Spark cannot read it.
+    """
+    with _readable("table", settings):
+        return _selected(_load(spark, settings, None)[0], settings)
+
+
+def _readable(name: str, settings: TableSource) -> AbstractContextManager[None]:
+    return _explained(
+        f"source {name} ({settings.place}): Spark cannot read it as configured",
+        "table, path or jdbc, format, read_schema, where, select",
+    )
+
+
 @contextmanager
 def _explained(what: str, to_check: str) -> Iterator[None]:
     try:
@@ -97,26 +108,38 @@ def _explained(what: str, to_check: str) -> Iterator[None]:
         raise SourceError(f"{what}: {reason(error)}; check {to_check}") from None
 
 
-def _newest_version(spark: SparkSession, path: str) -> int:
-    escaped = path.replace("`", "``")
-    version = spark.sql(f"DESCRIBE HISTORY delta.`{escaped}` LIMIT 1").select("version").first()
+def _load(spark: SparkSession, settings: TableSource, at_version: int | None) -> tuple[DataFrame, int | None]:
+    """The rows, and the version of a Delta table."""
+    if settings.jdbc is not None:
+        return jdbc_rows(spark, settings.jdbc, settings.options), None
+    path = locate(settings.path) if settings.path is not None else None
+    delta = _delta_name(spark, settings, path)
+    version = _newest_version(spark, delta) if delta is not None and at_version is None else at_version
+    reader = spark.read.options(**settings.options)
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    if path is None:
+        return reader.table(settings.table or ""), version
+    if settings.read_schema is not None:
+        reader = reader.schema(settings.read_schema)
+    return reader.format(settings.format).load(path), version
+
+
+def _delta_name(spark: SparkSession, settings: TableSource, path: str | None) -> str | None:
+    """What SQL calls a Delta table; None for views and other formats, which have no versions."""
+    if path is not None:
+        return "delta.`{}`".format(path.replace("`", "``")) if settings.format == "delta" else None
+    rows = spark.sql(f"DESCRIBE TABLE EXTENDED {settings.table}").collect()
+    told = {row["col_name"]: row["data_type"] for row in rows}
+    return settings.table if str(told.get("Provider")).lower() == "delta" else None
+
+
+def _newest_version(spark: SparkSession, delta_name: str) -> int:
+    version = spark.sql(f"DESCRIBE HISTORY {delta_name} LIMIT 1").select("version").first()
     return int(version[0]) if version else 0
 
 
-def _load(
-    spark: SparkSession, settings: SubjectSource | EventSource, path: str | None, version: int | None
-) -> DataFrame:
-    if path is None:
-        return spark.table(settings.table or "")
-    reader = spark.read.format(settings.format).options(**settings.options)
-    if version is not None:
-        reader = reader.option("versionAsOf", version)
-    if settings.read_schema is not None:
-        reader = reader.schema(settings.read_schema)
-    return reader.load(path)
-
-
-def _selected(rows: DataFrame, settings: SubjectSource | EventSource) -> DataFrame:
+def _selected(rows: DataFrame, settings: TableSource) -> DataFrame:
     if settings.where is not None:
         rows = rows.where(settings.where)
     if settings.select is not None:

@@ -40,7 +40,7 @@ def config(tmp_path: Path, workspace: Workspace) -> Path:
 
 
 def _config_file(path: Path, workspace: Workspace, **sections: Any) -> Path:
-    events = {"path": "events", "key": "id", "order_by": "at", "options": {"password": "hunter2"}}
+    events = {"path": "events", "key": "id", "order_by": "at", "options": {"user": "hunter2"}}
     document = {"name": "shop", "source": {"events": [events]}, "output": {"root": str(workspace.root)}, **sections}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path

@@ -22,7 +22,7 @@ from synth_spark.pipeline.stages import adopt_config
 from synth_spark.pipeline.tracked import flat_settings
 from synth_spark.workspace import Workspace
 
-EVENTS = {"path": "events", "key": "id", "order_by": "at", "options": {"password": "hunter2"}}
+EVENTS = {"path": "events", "key": "id", "order_by": "at", "options": {"user": "hunter2"}}
 
 
 def _config(**sections: Any) -> Config:

@@ -87,7 +87,12 @@ VALUES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "no workspace": ("output.root", "", ("output.root", "''")),
     "a workspace with a null byte": ("output.root", "a\0b", ("output.root", "match")),
     "two event tables": ("source.events", GOOD["source"]["events"] * 2, ("source", "2 event tables")),
-    "table and path": ("source.events.0.path", "/data", ("source.events.0", "not both")),
+    "table and path": ("source.events.0.path", "/data", ("source.events.0", "one of the three")),
+    "a password in options": (
+        "source.events.0.options",
+        {"password": "hunter2"},
+        ("source.events.0", "password is a secret"),
+    ),
     "no order": ("source.events.0.order_by", None, ("source.events.0", "order_by", "stored_order")),
 }
 
