@@ -19,6 +19,7 @@ from synth_spark.columns import (
     SUBJECTS_TABLE,
 )
 from synth_spark.config import Config
+from synth_spark.decode.comments import column_comments
 from synth_spark.decode.events import Decoded, subjects_table, to_tables
 from synth_spark.decode.keys import check_room
 from synth_spark.histories import quoted
@@ -67,13 +68,21 @@ def _physical(
     decoded: Decoded, codebook: Codebook, run_id: str, num_subjects: int, num_events: int
 ) -> list[tuple[str, DataFrame, int]]:
     """(table, rows with RUN_ID last and sorted by key inside files, expected rows)."""
-    written = [(SUBJECTS_TABLE, decoded.subjects, subjects_table(codebook), num_subjects)]
-    if decoded.events is not None and codebook.events is not None:
-        written.append((EVENTS_TABLE, decoded.events, codebook.events, num_events))
+    subjects, events = subjects_table(codebook), codebook.events
+    comments = column_comments(subjects, codebook.static_fields, grain="subject")
+    written = [(SUBJECTS_TABLE, decoded.subjects, subjects, comments, num_subjects)]
+    if decoded.events is not None and events is not None:
+        comments = column_comments(events, codebook.event_fields, grain="event")
+        written.append((EVENTS_TABLE, decoded.events, events, comments, num_events))
     return [
-        (name, _sorted(rows, table).withColumn(RUN_ID, F.lit(run_id)), expected)
-        for name, rows, table, expected in written
+        (name, _commented(_sorted(rows, table).withColumn(RUN_ID, F.lit(run_id)), comments), expected)
+        for name, rows, table, comments, expected in written
     ]
+
+
+def _commented(rows: DataFrame, comments: dict[str, str]) -> DataFrame:
+    """The same rows; a table that is created from them keeps the comments, and so do its views."""
+    return rows.select(*(F.col(quoted(c)).alias(c, metadata={"comment": comments[c]}) for c in rows.columns))
 
 
 def _sorted(rows: DataFrame, table: SourceTable) -> DataFrame:

@@ -181,6 +181,8 @@ def test_decoding_gives_back_the_source_schema_keys_and_order(
         source = [(f.name, f.dataType) for f in spark.read.parquet(str(folder / name)).schema if f.name not in without]
         assert [(f.name, f.dataType) for f in table.schema][:-1] == source
         assert table.columns[-1] == "run_id"
+        comments = {field.name: field.metadata.get("comment", "") for field in table.schema}
+        assert all(comments.values()) and comments[shop.KEY].startswith("Key of a synthetic subject")
     assert (subjects.count(), events.count()) == (figures["subjects"], figures["events"])
     key = "`" + shop.KEY.replace("`", "``") + "`"
     assert subjects.select(key).distinct().count() == subjects.count()
