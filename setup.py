@@ -43,6 +43,9 @@ PINS = {
     "cli": [
         "typer==0.29.2",
     ],
+    "export": [
+        "duckdb==2.0.0",
+    ],
 }
 # What a Databricks ML runtime brings itself, in versions that belong together: a wheel must not replace it there, so
 # these are required by the extra `engines` and not by the wheel as such (docs/decisions/bundle.md).

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from synth_spark.errors import SynthError
+from synth_spark.pipeline.export_format import Format
 from synth_spark.seeds import MOST_SUBJECTS
 
 EXIT_CODES = """
@@ -37,19 +38,17 @@ app.add_typer(runs_app, name="runs")
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the data set, see conf/reference.yml")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Run to work on.", show_default="the newest")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, see: synth-spark runs list.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Publish although the gate says no; it is recorded.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @app.command(epilog=EXIT_CODES)
 def run(
     config: ConfigArgument,
-    run_id: Annotated[
-        str | None, typer.Option("--run-id", help="Name of a new run, or of the run to go on with.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin a new run, also if the last one is unfinished.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Publish although the gate says no; it is recorded.")] = False,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="Name of a new run, or of one to go on with.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new run, also if one is unfinished.")] = False,
+    force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Walk the whole line: encode, train, sample, decode, qa, publish.
@@ -60,6 +59,35 @@ def run(
     from synth_spark.pipeline.line import run_line
 
     _guarded(lambda: run_line(config, run_id=run_id, fresh=fresh, force=force), debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def init(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="A table of events or of subjects, or both: path or name.")
+    ],
+    output: Annotated[Path, typer.Option("--output", help="The config to write; a new file.")],
+    debug: DebugOption = False,
+) -> None:
+    """Look at tables and write a first config, with the reason of every guess beside it.
+
+    A SOURCE is a folder or file (Delta, Parquet, CSV with a header line) or a name in the catalog. Guessed are keys,
+    order, and which columns not to learn: direct identifiers, free text, and what repeats another column.
+    """
+    from synth_spark.pipeline.drafting import draft
+
+    _guarded(lambda: draft(sources, output), debug)
+
+
+@app.command(epilog=EXIT_CODES)
+def plan(config: ConfigArgument, debug: DebugOption = False) -> None:
+    """Tell what a run would do, and write nothing: rows, fields, what protection removes, sizes and times.
+
+    Reads and fits the source as encode does, which takes as long.
+    """
+    from synth_spark.pipeline.planning import plan as tell_plan
+
+    _guarded(lambda: tell_plan(config), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -87,13 +115,7 @@ def sample(
     run: RunOption = None,
     subjects: Annotated[
         int | None,
-        typer.Option(
-            "--subjects",
-            min=0,
-            max=MOST_SUBJECTS,
-            help="How many synthetic subjects.",
-            show_default="as the config says",
-        ),
+        typer.Option("--subjects", min=0, max=MOST_SUBJECTS, help="Synthetic subjects.", show_default="configured"),
     ] = None,
     debug: DebugOption = False,
 ) -> None:
@@ -127,7 +149,7 @@ def qa(config: ConfigArgument, run: RunOption = None, debug: DebugOption = False
 def publish(
     config: ConfigArgument,
     run: RunOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Publish although the gate says no; it is recorded.")] = False,
+    force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Turn the published views to a run, if its gate passed.
@@ -191,7 +213,7 @@ def runs_diff(config: ConfigArgument, first: RunArgument, second: RunArgument, d
 def runs_delete(
     config: ConfigArgument,
     run: RunArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Delete a run's folder and its rows in the published tables; says first what goes and what stays, and asks.
@@ -206,14 +228,29 @@ def runs_delete(
 
 
 @app.command(epilog=EXIT_CODES)
+def export(
+    config: ConfigArgument,
+    target: Annotated[Path, typer.Argument(help="The DuckDB file, or the folder of one file per table; a new one.")],
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.DUCKDB,
+    debug: DebugOption = False,
+) -> None:
+    """Write what is published for people without Spark: one DuckDB file, or a folder of Parquet or CSV files.
+
+    Tables subjects and events as the views show them, a dictionary of their columns, and the publication that they come
+    from. Times are in UTC. In CSV a missing value is empty, an empty text is "".
+    """
+    from synth_spark.pipeline.exporting import export as export_tables
+
+    _guarded(lambda: export_tables(config, target, form), debug)
+
+
+@app.command(epilog=EXIT_CODES)
 def erase(
     keys: Annotated[Path, typer.Argument(metavar="KEYS-FILE", help="Text file, the key of one subject per line.")],
     config: ConfigArgument,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the runs that hold any of them.")] = False,
-    mark: Annotated[
-        bool, typer.Option("--mark", help="Mark them for retraining: no stage works on them again.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    mark: Annotated[bool, typer.Option("--mark", help="Mark them: no stage works on them again.")] = False,
+    yes: YesOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Tell which runs hold the data of some subjects, or a model that learned from them; delete or mark those runs.

@@ -67,6 +67,21 @@ def run_encode(spark: SparkSession, config: Config, paths: RunPaths, *, salt: by
     return _figures(work, codebook, manifest) | laps.seconds
 
 
+def preview(spark: SparkSession, config: Config, *, salt: bytes) -> tuple[Codebook, Figures]:
+    """Read, split and fit as run_encode does, and write nothing: the codebook, and the counts of source and policies.
+
+    Raises:
+        SourceError: the source cannot be learned from, or is too small.
+    """
+    with spark_progress(spark, "read, check and split"):
+        work = _prepare(spark, config, salt)
+    with spark_progress(spark, "fit the codebook"):
+        frames, codebook = _fit(spark, config, work)
+    frames.release()
+    work.assignment.unpersist()
+    return codebook, _source_figures(work.source)
+
+
 def _prepare(spark: SparkSession, config: Config, salt: bytes) -> _Work:
     source = read_source(spark, config)
     check_texts(source, config)
@@ -139,8 +154,7 @@ def _origin(source: Source) -> str:
 
 
 def _figures(work: _Work, codebook: Codebook, manifest: Manifest) -> Figures:
-    figures: Figures = {f"source.{name}": number for name, number in work.source.counts.items()}
-    figures |= {f"source.{table}_delta_version": number for table, number in work.source.versions.items()}
+    figures = _source_figures(work.source)
     figures |= {f"subjects.{split}": number for split, number in codebook.num_subjects.items()}
     figures |= {f"events.{split}": number for split, number in codebook.num_events.items()}
     figures |= {
@@ -151,6 +165,11 @@ def _figures(work: _Work, codebook: Codebook, manifest: Manifest) -> Figures:
         "codebook": codebook.fingerprint,
     }
     return figures
+
+
+def _source_figures(source: Source) -> Figures:
+    figures: Figures = {f"source.{name}": number for name, number in source.counts.items()}
+    return figures | {f"source.{table}_delta_version": number for table, number in source.versions.items()}
 
 
 class _Laps:

@@ -88,7 +88,7 @@ def open_run(
 
 
 @contextmanager
-def session(workspace: Workspace) -> Iterator[SparkSession]:
+def session(workspace: Workspace | None = None) -> Iterator[SparkSession]:
     """A Spark session for tables by path. One that is made in here is stopped at the end, one that was there stays."""
     from synth_spark.session import get_spark
 

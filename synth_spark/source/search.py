@@ -52,7 +52,7 @@ def read_keys(spark: SparkSession, file: Path) -> DataFrame:
     """
     if not file.is_file():
         raise SourceError(f"keys file {file}: not found; it is a text file with one subject's key per line")
-    lines = spark.read.text(file.absolute().as_uri())
+    lines = spark.read.text(str(file.absolute()))
     keys = lines.select(F.regexp_replace("value", "\r$", "").alias(SUBJECT_KEY))
     keys = keys.where(F.trim(SUBJECT_KEY) != "").distinct().persist()
     if not keys.head(1):

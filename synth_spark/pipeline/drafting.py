@@ -1,0 +1,237 @@
+"""A first config for one or two tables: what was looked at, what was guessed, and why. [spark]"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pyspark.sql import DataFrame, SparkSession
+
+from synth_spark.config import TableSource, parse_config
+from synth_spark.errors import ConfigError, SourceError
+from synth_spark.files import replace_text
+from synth_spark.histories import quoted
+from synth_spark.pipeline.opened import session
+from synth_spark.pipeline.summary import say
+from synth_spark.source import guess
+from synth_spark.source.guess import TableProfile
+from synth_spark.source.profile import holders, is_position, num_subjects, parts_of_clock, profile
+from synth_spark.source.table import load_table
+
+_MOST_ROLES = 2  # tables
+_CSV = {"header": "true", "inferSchema": "true"}
+
+
+@dataclass
+class _Table:
+    """One source: where it is, what is in it, and what is guessed of it."""
+
+    place: dict[str, Any]  # keys of the config that lead to it
+    rows: DataFrame
+    seen: TableProfile
+    settings: dict[str, str] = field(default_factory=dict)  # key, order_by, ...
+    reasons: dict[str, str] = field(default_factory=dict)  # setting -> why
+    exclude: dict[str, str] = field(default_factory=dict)  # column -> why
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        """How an error or a comment calls it."""
+        return str(self.place.get("table") or self.place["path"])
+
+
+def draft(sources: list[str], target: Path) -> None:
+    """Look at one table (events, or flat data) or two (subjects and events), and write a commented config.
+
+    Raises:
+        ConfigError: the target exists, or there are more than two tables.
+        SourceError: a table cannot be read, or no key or order can be guessed.
+    """
+    if target.exists():
+        raise ConfigError(f"{target}: exists already and stays as it is; name another file with --output")
+    if len(sources) > _MOST_ROLES:
+        raise ConfigError(f"{len(sources)} tables given; a config has one of subjects and one of events at most")
+    name = _name_of(sources[0])
+    with session() as spark:
+        tables = [_look(spark, source) for source in sources]
+        subjects, events = _roles(tables)
+        if events is not None:
+            _order(events)
+        for table in tables:
+            _exclude(table, events is None)
+    text = "\n".join(_document(name, subjects, events)) + "\n"
+    parse_config(yaml.safe_load(text), origin=str(target))  # whatever the tables' names are, it can be read
+    replace_text(target, text)
+    for role, found in (("subjects", subjects), ("events", events)):
+        if found is not None:
+            _tell(found, role)
+    say(f"written: {target}; read it, then: synth-spark plan {target}")
+
+
+def _tell(table: _Table, role: str) -> None:
+    say(f"{role}: {table.told}: {table.seen.num_rows:,} rows, {len(table.seen.columns)} columns")
+    for setting, value in table.settings.items():
+        say(f"  {setting:<12} {value}: {table.reasons[setting]}")
+    for column, why in table.exclude.items():
+        say(f"  {'exclude':<12} {column}: {why}")
+
+
+def _name_of(source: str) -> str:
+    stem = Path(source.rstrip("/")).name.split(".")
+    word = stem[0] if "/" in source or len(stem) <= _MOST_ROLES else stem[-1]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", word).strip("-").lower() or "data"
+
+
+def _look(spark: SparkSession, source: str) -> _Table:
+    place = _place(source)
+    settings = TableSource(**place)
+    say(f"looking at {source}")
+    rows = load_table(spark, settings).persist()
+    if "inferSchema" in settings.options:  # what Spark inferred once need not be inferred in every run
+        options = {key: value for key, value in settings.options.items() if key != "inferSchema"}
+        kinds = ", ".join(f"{quoted(f.name)} {f.dataType.simpleString()}" for f in rows.schema.fields)
+        place = {**place, "options": options, "read_schema": kinds}
+    return _Table(place, rows, profile(rows))
+
+
+def _place(source: str) -> dict[str, Any]:
+    """How a config says where a table is: a catalog's name, or a path and what lies there."""
+    local = Path(source.removeprefix("file://"))
+    if not local.exists() and "/" not in source and "://" not in source:
+        return {"table": source}
+    path = str(local.absolute()) if local.exists() else source
+    if (local / "_delta_log").is_dir():
+        return {"path": path, "format": "delta"}
+    kinds = {local.suffix, *local.suffixes} | ({file.suffix for file in local.iterdir()} if local.is_dir() else set())
+    if kinds & {".csv", ".tsv"}:
+        return {"path": path, "format": "csv", "options": _CSV | ({"sep": "\t"} if ".tsv" in kinds else {})}
+    if ".parquet" in kinds:
+        return {"path": path, "format": "parquet"}
+    return {"path": path, "format": "delta"}
+
+
+def _roles(tables: list[_Table]) -> tuple[_Table | None, _Table | None]:
+    """(subjects, events), with their keys settled."""
+    if len(tables) == 1:
+        return _single(tables[0])
+    first, second = tables
+    for one, other in guess.joining(first.seen, second.seen):
+        for subjects, events, key, reference in ((first, second, one, other), (second, first, other, one)):
+            number = num_subjects(subjects.rows, key)
+            if number == subjects.seen.num_rows and events.seen.num_rows >= events.seen.column(reference).distinct:
+                subjects.settings["key"], events.settings["key"] = key, reference
+                subjects.reasons["key"] = f"one row for each of {number:,} values, and its name is like {reference}"
+                events.reasons["key"] = f"its name and type are those of {key}"
+                return subjects, events
+    raise SourceError(
+        f"{first.told}, {second.told}: no column of one, with a value of its own in every row, has the name and "
+        "type of a column of the other; write the config by hand, from conf/reference.yml"
+    )
+
+
+def _single(table: _Table) -> tuple[_Table | None, _Table | None]:
+    """Events if a likely key repeats and something may order its rows, else flat data."""
+    for key in guess.key_candidates(table.seen):
+        number = num_subjects(table.rows, key)
+        ordered = guess.clocks(table.seen) or guess.positions(table.seen, key)
+        if number < table.seen.num_rows and ordered:
+            table.settings["key"] = key
+            mean = table.seen.num_rows / max(1, number)
+            table.reasons["key"] = f"its name says so; {number:,} subjects, {mean:,.1f} events each on average"
+            return None, table
+    table.remarks.append("no column both looks like a subject's key and repeats, or nothing orders rows: flat data")
+    return table, None
+
+
+def _order(events: _Table) -> None:
+    """Settle what orders a subject's events."""
+    key = events.settings["key"]
+    for clock in guess.clocks(events.seen):
+        events.settings["order_by"] = clock
+        others = [name for name in guess.clocks(events.seen) if name != clock]
+        chosen = f", chosen before {', '.join(others)}" if others else ""
+        events.reasons["order_by"] = f"type {events.seen.column(clock).type}{chosen}"
+        return
+    for name in guess.positions(events.seen, key):
+        setting = "stored_order" if is_position(events.rows, key, name) else "order_by"
+        events.settings[setting] = name
+        counted = "counts each subject's rows" if setting == "stored_order" else "an integer that may be a clock"
+        events.reasons[setting] = f"no column has a type of time; its name and type fit, {counted}"
+        return
+    texts = [column.name for column in events.seen.columns if column.times > guess.MOST_LOOK_LIKE]
+    hint = f"; {', '.join(texts)} may hold times as text: cast it with select" if texts else ""
+    raise SourceError(f"{events.told}: no column orders the events (a timestamp, a date, a position){hint}")
+
+
+def _exclude(table: _Table, flat: bool) -> None:
+    """Settle which columns must not or need not be learned."""
+    settled = set(table.settings.values())
+    columns = [column for column in table.seen.columns if column.name not in settled]
+    for column in columns:
+        why = guess.danger(column) or guess.useless(column)
+        if why:
+            table.exclude[column.name] = why
+    left = [column for column in columns if column.name not in table.exclude]
+    key = table.settings.get("key")
+    shared = holders(table.rows, key, [column.name for column in left]) if key else {}
+    for column in left:
+        # without a key every row is a subject of its own
+        each = shared[column.name] if key else (table.seen.num_rows - column.nulls) / max(1, column.distinct)
+        why = guess.alone(column, each)
+        if why:
+            table.exclude[column.name] = why
+    kept = [column.name for column in left if column.name not in table.exclude]
+    for name, earlier in guess.repeated(table.seen, kept).items():
+        table.exclude[name] = f"redundant: equal to {earlier} in every row"
+    clock = table.settings.get("order_by")
+    if clock and table.seen.column(clock).type in guess.CLOCK_TYPES:
+        whole = [n for n in kept if n not in table.exclude and table.seen.column(n).type in guess.INTEGERS]
+        for name, part in parts_of_clock(table.rows, clock, whole).items():
+            table.exclude[name] = f"redundant: {part}({clock}) in every row"
+
+
+def _document(name: str, subjects: _Table | None, events: _Table | None) -> Iterator[str]:
+    """Lines of the config."""
+    yield "# First draft by synth-spark init: every guess stands with its reason; a person decides."
+    yield "# Every key that may stand here is explained in conf/reference.yml."
+    yield f"name: {_scalar(name)}"
+    yield ""
+    yield "source:"
+    if subjects is not None:
+        yield "  subjects:"
+        yield from (f"    {line}" for line in _table_lines(subjects))
+    if events is not None:
+        yield "  events:"
+        yield from (f"    {'- ' if number == 0 else '  '}{line}" for number, line in enumerate(_table_lines(events)))
+
+
+def _table_lines(table: _Table) -> Iterator[str]:
+    for setting, value in table.place.items():
+        yield f"{setting}: {_flow(value)}"
+    yield f"# {table.seen.num_rows:,} rows, {len(table.seen.columns)} columns when this was written"
+    yield from (f"# {remark}" for remark in table.remarks)
+    for setting, column in table.settings.items():
+        yield f"{setting}: {_scalar(column)} # {_comment(table.reasons[setting])}"
+    if table.exclude:
+        yield "exclude:"
+        yield from (f"  - {_scalar(column)} # {_comment(why)}" for column, why in table.exclude.items())
+
+
+def _scalar(value: str) -> str:
+    """One word or quoted text, on one line."""
+    return yaml.safe_dump(value, default_style=None, width=10**6, allow_unicode=True).removesuffix("\n...\n").strip()
+
+
+def _flow(value: Any) -> str:
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).removesuffix("\n...\n").strip()
+    )
+
+
+def _comment(text: str) -> str:
+    """A column's name may hold line breaks."""
+    return " ".join(text.split())

@@ -1,0 +1,214 @@
+"""First guesses at what a table's columns are, from their names, types and counts. [plain]
+
+Every guess comes with its reason, since a person decides. Nothing here is used once a config exists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+# what a text is whose values look like this; a share of the values that are there
+PATTERNS = {
+    "e-mail addresses": r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$",
+    "IP addresses": r"^(\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){3,7})$",
+    "bank accounts (IBAN)": r"^[A-Z]{2}\d{2}( ?[A-Z0-9]{4}){2,7}( ?[A-Z0-9]{1,4})?$",
+    "card numbers": r"^\d{4}([ -]?\d{4}){3}$",
+    "web addresses": r"^https?://",
+    "UUIDs": r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
+    "phone numbers": r"^(\+|00?[1-9]|\()[0-9() ./-]{6,18}\d$|^\d{3}[ .-]\d{3}[ .-]\d{4}$",
+}
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PEOPLE = {
+    *("customer", "cust", "client", "user", "subject", "person", "people", "member", "patient", "account", "acct"),
+    *("household", "visitor", "player", "driver", "employee", "subscriber", "guest", "card", "device", "consumer"),
+}
+_IDENTIFYING = {"id", "key", "no", "number", "nr", "num", "code", "uuid", "guid", "custkey", "ident"}
+_TIMES = {"time", "timestamp", "datetime", "date", "day", "at", "on", "ts", "when", "created", "occurred", "happened"}
+_OTHER_TIMES = {"birth", "born", "birthday", "dob", "updated", "modified", "end", "expires", "expiry", "valid", "until"}
+_POSITIONS = {
+    "time",
+    "t",
+    "step",
+    "seq",
+    "sequence",
+    "position",
+    "pos",
+    "order",
+    "index",
+    "idx",
+    "line",
+    "number",
+    "nr",
+}
+_DIRECT = {
+    *("email", "mail", "phone", "mobile", "telephone", "tel", "fax", "ssn", "passport", "iban", "bic", "surname"),
+    *("firstname", "lastname", "fullname", "forename", "address", "street", "ip", "username", "login", "password"),
+    *("plate", "vin", "imei", "msisdn"),
+}
+_PERSONAL = {"first", "last", "full", "family", "sur", "given", "middle", "maiden", "nick", *_PEOPLE}  # ... name
+
+KEY_TYPES = ("tinyint", "smallint", "int", "bigint", "string")
+CLOCK_TYPES = ("timestamp", "timestamp_ntz", "date")
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
+MOST_LOOK_LIKE = 0.5  # share of values that look like an identifier, from which the column is one
+ALONE = 1.5  # subjects that hold a value on average, below which values are single subjects' own
+MIN_VALUES = 100
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column of a table.
+
+    distinct is approximate (5 %); shares are of the values that are not null; digest is that of its values in order
+    of nothing, so that equal columns have equal ones.
+    """
+
+    name: str
+    type: str
+    distinct: int = 0
+    nulls: int = 0
+    longest: int = 0  # characters, of texts
+    digest: str = ""
+    patterns: dict[str, float] = field(default_factory=dict)
+    times: float = 0.0  # share of texts that Spark reads as a time
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text."""
+        return self.type == "string"
+
+
+@dataclass(frozen=True)
+class TableProfile:
+    """Rows and columns of a table."""
+
+    num_rows: int
+    columns: tuple[ColumnProfile, ...]
+
+    def column(self, name: str) -> ColumnProfile:
+        """By name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def words(name: str) -> list[str]:
+    """A column's name in words: customerId, CUSTOMER_ID and customer-id are the same."""
+    return [word.lower() for word in _WORDS.findall(name)]
+
+
+def key_candidates(table: TableProfile) -> list[str]:
+    """Columns that may identify a subject by their names and types, the likeliest first."""
+    scored = [(_key_score(column), -position) for position, column in enumerate(table.columns)]
+    order = sorted(range(len(scored)), key=lambda i: scored[i], reverse=True)
+    return [table.columns[i].name for i in order if scored[i][0] > 0]
+
+
+def _key_score(column: ColumnProfile) -> int:
+    if not (column.type in KEY_TYPES or re.fullmatch(r"decimal\(\d+,0\)", column.type)) or column.distinct < 2:
+        return 0
+    said = words(column.name)
+    last = said[-1] if said else ""
+    score = 2 * (last in _IDENTIFYING or last.endswith(("id", "key"))) + 3 * _names_people(said)
+    return score - (column.nulls > 0) if score else 0
+
+
+def _names_people(said: Sequence[str]) -> bool:
+    return bool(_PEOPLE & {*said, *_stems(said)})
+
+
+def _stems(said: Sequence[str]) -> list[str]:
+    """custkey -> cust, userid -> user, customers -> customer."""
+    return [re.sub(r"(id|key|no|s)$", "", word) for word in said]
+
+
+def joining(first: TableProfile, second: TableProfile) -> list[tuple[str, str]]:
+    """Pairs of columns of two tables that may be the same key, the likeliest first."""
+    pairs = []
+    for one in key_candidates(first):
+        for other in key_candidates(second):
+            said, heard = words(one), words(other)
+            last = said[-1] == heard[-1] and said[-1] not in _IDENTIFYING  # o_custkey and c_custkey
+            both = _names_people(said) and _names_people(heard)  # customer_id and custId
+            alike = 3 * (one.lower() == other.lower()) + 2 * (said == heard) + last + both
+            if alike and first.column(one).type == second.column(other).type:
+                pairs.append((alike + _key_score(first.column(one)) + _key_score(second.column(other)), one, other))
+    return [(one, other) for _, one, other in sorted(pairs, key=lambda pair: -pair[0])]
+
+
+def clocks(table: TableProfile) -> list[str]:
+    """Columns of time that may order events, the likeliest first."""
+    found = []
+    for column in table.columns:
+        if column.type not in CLOCK_TYPES or column.distinct < 2:
+            continue
+        said = set(words(column.name))
+        score = bool(said & _TIMES) - 3 * bool(said & _OTHER_TIMES) - 2 * (column.nulls > 0)
+        found.append((score, column.distinct, column.name))
+    return [name for _, _, name in sorted(found, reverse=True)]
+
+
+def positions(table: TableProfile, key: str) -> list[str]:
+    """Integer columns that may order events where no column of time does."""
+    return [
+        column.name
+        for column in table.columns
+        if column.type in INTEGERS
+        and column.name != key
+        and column.distinct > 1
+        and set(words(column.name)) & _POSITIONS
+    ]
+
+
+def danger(column: ColumnProfile) -> str | None:
+    """Why a column must not be learned, as far as names and looks of values tell."""
+    if column.type.startswith(("array", "map", "struct", "binary", "void", "interval", "variant")):
+        return f"type {column.type} cannot be learned; take what matters out of it with select"
+    looks = [what for what, share in column.patterns.items() if share > MOST_LOOK_LIKE]
+    if looks:
+        return f"direct identifier: {column.patterns[looks[0]]:.0%} of its values look like {looks[0]}"
+    said = set(words(column.name))
+    if column.is_text or column.type in INTEGERS:
+        named = said & _DIRECT or ("name" in said and (said == {"name"} or said & _PERSONAL))
+        if named and column.distinct >= MIN_VALUES:
+            return "direct identifier, by its name"
+    return None
+
+
+def useless(column: ColumnProfile) -> str | None:
+    """Why there is nothing to learn in a column."""
+    if column.distinct == 0:
+        return "it is empty"
+    if column.distinct == 1 and not column.nulls:
+        return "it holds one value only"
+    return None
+
+
+def alone(column: ColumnProfile, holders: float) -> str | None:
+    """Why a column whose values belong to single subjects must not be learned.
+
+    Args:
+        holders: how many subjects hold a value, on average.
+    """
+    there = column.distinct
+    if there < MIN_VALUES or holders >= ALONE:
+        return None
+    if column.is_text:
+        return "free text or an identifier: most of its values are one subject's alone"
+    said = words(column.name)
+    if column.type in INTEGERS and said and (said[-1] in _IDENTIFYING or said[-1].endswith(("id", "key"))):
+        return "an identifier, by its name: most of its values are one subject's alone"
+    return None
+
+
+def repeated(table: TableProfile, kept: Sequence[str]) -> dict[str, str]:
+    """Column -> the column before it that holds the same in every row."""
+    first: dict[str, str] = {}
+    found = {}
+    for name in kept:
+        column = table.column(name)
+        earlier = first.setdefault(column.digest, name)
+        if earlier != name and column.distinct > 2:
+            found[name] = earlier
+    return found

@@ -1,0 +1,107 @@
+"""What a table looks like, for a first guess at its config: counts and shares of each column, never a value. [spark]"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import AtomicType, BinaryType, StringType
+
+from synth_spark.histories import quoted
+from synth_spark.source.guess import PATTERNS, ColumnProfile, TableProfile
+
+CLOCK_PARTS = ("year", "quarter", "month", "weekofyear", "day", "dayofweek", "weekday", "dayofyear", "hour", "minute")
+
+
+def profile(rows: DataFrame) -> TableProfile:
+    """Look at every column in one pass; nested and binary ones have a type and nothing else."""
+    fields = rows.schema.fields
+    measured = [f.name for f in fields if isinstance(f.dataType, AtomicType) and not isinstance(f.dataType, BinaryType)]
+    texts = {f.name for f in fields if isinstance(f.dataType, StringType)}
+    figures = [figure for i, name in enumerate(measured) for figure in _figures(i, F.col(quoted(name)), name in texts)]
+    row = rows.agg(F.count(F.lit(1)).alias("rows"), *figures).first()
+    assert row is not None, "an aggregate without groups has one row"
+    told, number = row.asDict(), int(row["rows"])
+    found = [
+        _column(measured.index(f.name), f.name, f.dataType.simpleString(), told, number)
+        if f.name in measured
+        else ColumnProfile(f.name, f.dataType.simpleString())
+        for f in fields
+    ]
+    return TableProfile(number, tuple(found))
+
+
+def _figures(position: int, column: Column, is_text: bool) -> Iterator[Column]:
+    yield F.approx_count_distinct(column).alias(f"distinct{position}")
+    yield F.count(column).alias(f"there{position}")
+    as_text = column.cast("string")
+    yield F.sum(F.xxhash64(as_text).cast("decimal(38,0)")).alias(f"digest{position}")
+    if is_text:
+        yield F.max(F.length(column)).alias(f"longest{position}")
+        yield F.count_if(F.try_to_timestamp(column).isNotNull()).alias(f"times{position}")
+        for number, pattern in enumerate(PATTERNS.values()):
+            yield F.count_if(F.trim(column).rlike(pattern)).alias(f"pattern{position}_{number}")
+
+
+def _column(position: int, name: str, kind: str, told: dict[str, Any], num_rows: int) -> ColumnProfile:
+    def number(figure: str) -> int:
+        return int(told.get(figure) or 0)
+
+    there = number(f"there{position}")
+    matching = {what: number(f"pattern{position}_{i}") / max(1, there) for i, what in enumerate(PATTERNS)}
+    return ColumnProfile(
+        name,
+        kind,
+        distinct=min(there, number(f"distinct{position}")),
+        nulls=num_rows - there,
+        longest=number(f"longest{position}"),
+        digest=f"{there} {told[f'digest{position}']}",
+        patterns=matching,
+        times=number(f"times{position}") / max(1, there),
+    )
+
+
+def num_subjects(rows: DataFrame, key: str) -> int:
+    """How many different values the key has, exactly."""
+    return rows.select(quoted(key)).where(F.col(quoted(key)).isNotNull()).distinct().count()
+
+
+def holders(rows: DataFrame, key: str, columns: Sequence[str]) -> dict[str, float]:
+    """How many subjects hold a value of a column, on average (approximate)."""
+    if not columns:
+        return {}
+    pairs = [
+        F.approx_count_distinct(F.struct(quoted(key), quoted(name))).alias(f"p{i}") for i, name in enumerate(columns)
+    ]
+    values = [F.approx_count_distinct(quoted(name)).alias(f"v{i}") for i, name in enumerate(columns)]
+    row = rows.agg(*pairs, *values).first()
+    assert row is not None, "an aggregate without groups has one row"
+    return {name: row[f"p{i}"] / max(1, row[f"v{i}"]) for i, name in enumerate(columns)}
+
+
+def parts_of_clock(rows: DataFrame, clock: str, columns: Sequence[str]) -> dict[str, str]:
+    """Column -> calendar part of the clock that it repeats in every row."""
+    checks = {
+        (name, part): F.bool_and(F.coalesce(F.col(quoted(name)) == F.expr(f"{part}({quoted(clock)})"), F.lit(False)))
+        for name in columns
+        for part in CLOCK_PARTS
+    }
+    if not checks:
+        return {}
+    row = rows.agg(*(check.alias(str(i)) for i, check in enumerate(checks.values()))).first()
+    assert row is not None, "an aggregate without groups has one row"
+    return {name: part for i, (name, part) in enumerate(checks) if row[i]}
+
+
+def is_position(rows: DataFrame, key: str, column: str) -> bool:
+    """Whether the column counts each subject's rows from 0 or 1, without a gap."""
+    value = F.col(quoted(column))
+    by_subject = rows.groupBy(quoted(key)).agg(
+        F.min(value).alias("low"),
+        F.max(value).alias("high"),
+        F.count_distinct(value).alias("n"),
+        F.count("*").alias("m"),
+    )
+    return by_subject.where("NOT (low IN (0, 1) AND high - low + 1 = n AND n = m) OR low IS NULL").isEmpty()
