@@ -17,8 +17,8 @@ VENV_MODULE = $(shell "$(PYTHON)" -c 'import ensurepip, venv; print("yes")' 2>/d
 JAVA_FITS = $(shell "$(JAVA)" -version 2>&1 | awk -F '"' '/version/ && $$2 + 0 >= 17 {print "yes"}')
 # Test folders in the order in which they run; a shorter list for the inner loop: make test TESTS="plain layering"
 TESTS := plain properties layering with_spark with_torch with_both end_to_end
-# Folders that run in two processes: their tests mostly wait for one thread of Spark's driver
-ABREAST := with_spark end_to_end
+# Folders that run in two processes: their tests mostly use one thread, their own or that of Spark's driver
+ABREAST := properties with_spark with_both end_to_end
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # An environment knows its own place: after the folder was moved or copied it is made anew.
@@ -114,6 +114,10 @@ lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (ne
 .PHONY: drills
 drills: setup ## Make faults on purpose, half an hour, or NAMES="kill-train"; writes docs/reliability.md
 	@$(PY) -m tests.drills.run $(NAMES)
+
+.PHONY: test-served
+test-served: setup ## Log over HTTP, serve from a clean environment (PyPI, gigabytes), or ARGS=--here from this one
+	@$(PY) -m tests.served.run $(ARGS)
 
 .PHONY: docs
 docs: setup ## Write the references again: docs/cli.md and conf/reference.yml

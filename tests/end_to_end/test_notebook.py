@@ -1,4 +1,4 @@
-"""The notebook runs from its first cell to its last, on a small made source, and defines nothing."""
+"""Notebooks define nothing; the first one walks the line on a small made source, from its first cell to its last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_notebook_defines_nothing_and_is_committed_without_outputs(path: Path)
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", NOTEBOOKS[:1], ids=lambda path: path.name)
 def test_a_notebook_runs(path: Path, made_source: MadeLine, monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = nbformat.read(path, as_version=4)
     (parameters,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
