@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from synth_spark import logs
 from synth_spark.config import Config
+from synth_spark.errors import SynthError
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
 from synth_spark.pipeline.runs import RunState, save_state
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from synth_spark.tracking import Tracker
+
+ENDED = "ended"  # tag: how the last command that worked on the run ended: well, or why not and what to do
+_LONGEST_REASON = 1000  # characters
 
 
 @dataclass
@@ -76,7 +80,11 @@ def open_run(
         found = _has_session()
         try:
             yield run
+            tracker.tags({ENDED: "well"})
         except Exception as error:
+            # only our own messages are free of values
+            reason = str(error)[:_LONGEST_REASON] if isinstance(error, SynthError) else "see the log"
+            tracker.tags({ENDED: f"{type(error).__name__}: {reason}"})
             # below the console's level: whoever called says the message, the traceback is for the file
             logs.stage_logger("line").info("ended by %s", type(error).__name__, exc_info=True)
             raise

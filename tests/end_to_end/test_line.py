@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mlflow import MlflowClient
 
 from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
 from synth_spark.pipeline.runs import RunState, newest_run, runs_of
@@ -151,6 +152,9 @@ def test_a_failed_gate_publishes_nothing_unless_forced(made_line: MadeLine, spar
     assert refused.returncode == 20, refused.stdout + refused.stderr
     assert "GateFailed" in refused.stderr and "accuracy" in refused.stderr and "Traceback" not in refused.stderr
     assert _publications(spark, made_line) == before
+    tracked = MlflowClient(f"sqlite:///{made_line.workspace.root / 'mlflow.db'}")
+    told = tracked.get_run(newest_run(made_line.workspace, "made").mlflow_run_id).data.tags["ended"]
+    assert told.startswith("GateFailed: ") and "accuracy" in told
     forced = made_line.call("publish", strict, "--run", generation.run_id, "--force")
     assert forced.returncode == 0, forced.stdout + forced.stderr
     last = _publications(spark, made_line)[-1]

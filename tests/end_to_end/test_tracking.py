@@ -36,7 +36,7 @@ def test_the_run_tells_how_it_came_about(made_line: MadeLine, store: Any) -> Non
     experiment = store.get_experiment_by_name("made")
     run_id = _first_run(made_line)
     (run,) = store.search_runs([experiment.experiment_id], f"tags.`synth_spark.run_id` = '{run_id}'")
-    assert run.info.status == "FINISHED"
+    assert run.info.status == "FINISHED" and run.data.tags["ended"] == "well"
     for name in ("seed", "train.width", "version.torch", "manifest.digest", "manifest.delta_version"):
         assert run.data.params[name], name
     for name in ("accuracy.overall", "accuracy.overall.ceiling", "seconds.train", "peak_memory_bytes", "fit.seconds"):

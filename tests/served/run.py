@@ -45,6 +45,7 @@ def main() -> None:
     arguments.add_argument("--here", action="store_true", help="serve from this environment; needs no network")
     here = arguments.parse_args().here
     folder = Path(tempfile.mkdtemp(prefix="served-"))
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     try:
         with mlflow_server(folder) as uri:
             environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT)}

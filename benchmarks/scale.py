@@ -1,0 +1,166 @@
+"""A large source grown from a small one by our own sampler, and whole lines on it: what each stage costs at each size.
+
+    python benchmarks/scale.py --sizes 10000 100000 [--minutes 10] [--folder DIR]
+
+The seed (benchmarks/conf/flights6.yml) is encoded and trained once in the folder; for each size so many subjects are
+drawn from it and decoded, and these tables are the source of a line that ends with its report and gate. Making a source
+is not part of any figure. The results of a size replace its earlier ones; docs/scale.md is written from all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from data_sets import ROOT
+from lines import DONE, GATE_SAYS_NO, check_data, synth_spark
+from record import RESULTS, current_commit, record
+
+SEED = ROOT / "benchmarks" / "conf" / "flights6.yml"
+PAGE, BEGIN, END = ROOT / "docs" / "scale.md", "<!-- made by: python benchmarks/scale.py -->", "<!-- end -->"
+STAGES = ("encode", "train", "sample", "decode", "qa", "publish")
+COLUMNS = ("departure", "carrier", "origin", "dest", "dep_delay", "air_time")
+GIB = 2**30
+
+
+def main() -> None:
+    """Grow, run, record, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--minutes", type=float, default=10.0, help="train.max_minutes of the lines")
+    parser.add_argument("--folder", type=Path, help="where to work, and to find a trained seed again")
+    arguments = parser.parse_args()
+    check_data(["flights"])
+    folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="scale-"))).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    commit = current_commit()
+    for size in arguments.sizes:
+        source = grown(folder, size)
+        figures = measured(folder, size, source, arguments.minutes)
+        earlier = (
+            json.loads((RESULTS / "scale.json").read_text())["figures"] if (RESULTS / "scale.json").exists() else {}
+        )
+        command = f"python benchmarks/scale.py --sizes {size} --minutes {arguments.minutes:g}"
+        details = {"command": command, "commit": commit}
+        kept = json.loads((RESULTS / "scale.json").read_text())["details"] if earlier else {}
+        record("scale", command, commit, earlier | figures, kept | {str(size): details})
+        write_page()
+
+
+def grown(folder: Path, size: int) -> dict[str, Any]:
+    """The config's source section of so many synthetic subjects, made where they are not there yet."""
+    made = folder / f"source-{size}.json"
+    if not made.exists():
+        document = yaml.safe_load(SEED.read_text(encoding="utf-8"))
+        document["output"] = {"root": str(folder / "seed")}
+        config = folder / "seed.yml"
+        config.write_text(yaml.safe_dump(document), encoding="utf-8")
+        if not (folder / "seed" / "runs" / "seed" / "checkpoint" / "model").exists():
+            call(folder, "encode", config, "--run", "seed")
+            call(folder, "train", config, "--run", "seed")
+            call(folder, "sample", config, "--run", "seed", "--subjects", "0")
+            call(folder, "decode", config, "--run", "seed")
+        before = set((folder / "seed" / "runs").iterdir())
+        call(folder, "sample", config, "--run", "seed", "--subjects", size)
+        (run,) = set((folder / "seed" / "runs").iterdir()) - before
+        call(folder, "decode", config, "--run", run.name)
+        made.write_text(json.dumps(run.name), encoding="utf-8")
+    run_id = json.loads(made.read_text(encoding="utf-8"))
+    events = {
+        "path": str(folder / "seed" / "published" / "events"),
+        "where": f"run_id = '{run_id}'",
+        "select": {name: name for name in ("subject", *COLUMNS)},
+        "key": "subject",
+        "order_by": "departure",
+    }
+    return {"events": [events]}
+
+
+def measured(folder: Path, size: int, source: dict[str, Any], minutes: float) -> dict[str, float]:
+    """One line on a source: seconds, speeds, memory and bytes, named by size."""
+    workspace = folder / f"line-{size}-{int(time.time())}"
+    document = {
+        "name": "scale",
+        "source": source,
+        "train": {"max_minutes": minutes},
+        "sample": {"subjects": size},
+        "output": {"root": str(workspace)},
+    }
+    config = folder / f"line-{size}.yml"
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    started = time.perf_counter()
+    code = subprocess.run([*synth_spark("run"), str(config)], cwd=folder).returncode
+    seconds = time.perf_counter() - started
+    assert code in (DONE, GATE_SAYS_NO), f"the line ended with {code}"
+    (state_file,) = (workspace / "runs").glob("*/run.json")
+    state = json.loads(state_file.read_text(encoding="utf-8"))
+    done = {name: stage for name, stage in state["stages"].items() if stage["status"] == "done"}
+    encode, train, qa = (done[name]["figures"] for name in ("encode", "train", "qa"))
+    events = sum(number for name, number in encode.items() if name.startswith("events."))
+    sampled, decoded = (done[name]["figures"]["events"] for name in ("sample", "decode"))
+    found = {
+        "events": events,
+        "line.seconds": seconds,
+        **{f"{name}.seconds": done[name]["seconds"] for name in STAGES if name in done},
+        "encode.events_per_second": events / done["encode"]["seconds"],
+        "train.events_per_second": train["train.events_per_second"],
+        "train.epochs": train["epochs"],
+        "sample.events_per_second": sampled / done["sample"]["seconds"],
+        "decode.events_per_second": decoded / done["decode"]["seconds"],
+        "accuracy.overall": qa["accuracy.overall"],
+        "accuracy.overall.ceiling": qa["accuracy.overall.ceiling"],
+        "auc_event": qa["auc_event"],
+        "gate.passed": float(code == DONE),
+        "peak_memory_bytes": state["peak_memory_bytes"],
+        "files": sum(1 for file in workspace.rglob("*.parquet")),
+        "bytes": sum(file.stat().st_size for file in workspace.rglob("*") if file.is_file()),
+    }
+    return {f"{size}.{name}": float(value) for name, value in found.items()}
+
+
+def call(folder: Path, command: str, *arguments: Any) -> None:
+    """A command that must end well."""
+    subprocess.run([*synth_spark(command), *map(str, arguments)], check=True, cwd=folder)
+
+
+def write_page() -> None:
+    """The measured part of docs/scale.md."""
+    document = json.loads((RESULTS / "scale.json").read_text(encoding="utf-8"))
+    figures, sizes = document["figures"], sorted(map(int, document["details"]))
+    rows = [
+        ("events", "events", "{:,.0f}"),
+        ("whole line, s", "line.seconds", "{:,.0f}"),
+        *((f"{stage}, s", f"{stage}.seconds", "{:,.0f}") for stage in STAGES),
+        *((f"{stage}, events/s", f"{stage}.events_per_second", "{:,.0f}") for stage in STAGES[:4]),
+        ("epochs", "train.epochs", "{:,.0f}"),
+        ("accuracy", "accuracy.overall", "{:.4f}"),
+        ("its ceiling", "accuracy.overall.ceiling", "{:.4f}"),
+        ("discriminator AUC", "auc_event", "{:.3f}"),
+        ("gate passed", "gate.passed", "{:.0f}"),
+        ("peak memory, GiB", "peak_memory_bytes", "{:.1f}"),
+        ("Parquet files", "files", "{:,.0f}"),
+        ("workspace, GiB", "bytes", "{:.2f}"),
+    ]
+    lines = ["| subjects | " + " | ".join(f"{size:,}" for size in sizes) + " |", "|---|" + "---|" * len(sizes)]
+    for title, name, form in rows:
+        values = [figures.get(f"{size}.{name}") for size in sizes]
+        scaled = [v / GIB if name in ("bytes", "peak_memory_bytes") and v is not None else v for v in values]
+        lines.append(f"| {title} | " + " | ".join("-" if v is None else form.format(v) for v in scaled) + " |")
+    commands = [
+        f"`{document['details'][str(size)]['command']}` at {document['details'][str(size)]['commit']}" for size in sizes
+    ]
+    text = PAGE.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN)
+    table = "\n".join([*lines, "", "; ".join(commands)])
+    PAGE.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
