@@ -125,6 +125,10 @@ docs: setup ## Write the references again: docs/cli.md and conf/reference.yml
 	@$(PY) -m synth_spark.config_reference > conf/reference.yml.new
 	@mv conf/reference.yml.new conf/reference.yml
 
+.PHONY: site
+site: setup ## Write the documentation as a site into build/site
+	@$(VENV)/bin/mkdocs build --quiet --config-file conf/site/mkdocs.yml
+
 .PHONY: clean
 clean: ## Remove the environment, caches and build leftovers (never a workspace)
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

@@ -55,6 +55,7 @@ DEV = [
     "hypothesis==6.170.15",
     "import-linter==2.16",
     "ipykernel==7.4.0",
+    "mkdocs==1.6.1",
     "mypy==2.4.1",
     "nbclient==0.11.0",
     "nbformat==5.11.1",

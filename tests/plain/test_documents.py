@@ -119,3 +119,20 @@ def test_the_reference_of_the_command_line_is_current() -> None:
         [*command, "--title", "The command line"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert made.stdout.rstrip() == REFERENCE.read_text(encoding="utf-8").rstrip(), "run: make docs"
+
+
+def test_the_site_can_be_built_and_names_every_page(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--config-file",
+        "conf/site/mkdocs.yml",
+        "--site-dir",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr  # strict: a page outside the menu, or a link to nowhere, ends it
+    pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
+    assert pages <= {path.relative_to(tmp_path) for path in tmp_path.rglob("*.html")}
