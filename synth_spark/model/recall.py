@@ -24,6 +24,7 @@ RULED_OUT = -1e4  # added to a logit: exp gives 0, and unlike minus infinity its
 UNPLANNED = -5e3  # likewise, but where a plan leaves no code at all, time still does not go back
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
+_WEEKDAYS = 7
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Standing:
 
 
 class Recall(nn.Module):
-    """Sums to add to the logits of each sub-column. Begins at zero."""
+    """Sums to add to the logits of each sub-column. All but `stay` begins at zero."""
 
     def __init__(
         self, cardinalities: Sequence[int], hidden: int, time: TimeCodes, planned: Sequence[PlannedVariety] = ()
@@ -75,6 +76,10 @@ class Recall(nn.Module):
         if self.ahead is not None:
             nn.init.zeros_(self.ahead.weight)
             nn.init.zeros_(self.ahead.bias)
+        # by the weekday of the event before; at first in proportion to what is left of its week: after a Sunday nothing
+        # but the same day, and hundreds of events would have to tell so
+        days_left = torch.arange(_WEEKDAYS, 0, -1)
+        self.stay = nn.Parameter((days_left / days_left.float().mean()).log()) if time.day else None
 
     def gates(self, columns: slice, hidden: Tensor, standing: Standing) -> Tensor:
         """gates_CN3 of some sub-columns: what a code's logit gets if it came, by how often, and if it came just before.
@@ -87,9 +92,25 @@ class Recall(nn.Module):
         variety = self.plans.with_features(variety, columns, standing.plan, standing.distinct, standing.remaining)
         return gates + torch.bmm(torch.tanh(variety), self.of_variety[columns]).float()
 
-    def leap(self, column: int, hidden: Tensor, standing: Standing) -> Tensor | None:
-        """added_NK for the period; None for other sub-columns. One bold leap early in a long history leaves too little
-        time for what remains: what a leap costs must be seen for each code by itself."""
+    def onward(self, column: int, hidden: Tensor, codes: Tensor, standing: Standing) -> Tensor | None:
+        """added_NK for going on to a later code of time, or staying; None for sub-columns that tell no time.
+
+        Args:
+            codes: NC, of the event itself; only the columns before this one are looked at.
+        """
+        added = self._leap(column, hidden, standing)
+        if self.stay is None or column != self.time.ordered - 1:
+            return added
+        weekday, last = standing.weekday, standing.before[:, column : column + 1]
+        stays = (weekday != NO_CODE) & (codes[:, :column] == standing.before[:, :column]).all(1)
+        worth = (self.stay[weekday.clamp(min=0)] * stays)[:, None]
+        if added is None:
+            added = worth.new_zeros(len(last), self.cardinalities[column])
+        return added.scatter_add(1, last.clamp(min=0), worth)
+
+    def _leap(self, column: int, hidden: Tensor, standing: Standing) -> Tensor | None:
+        """One bold leap early in a long history leaves too little time for what remains: what a leap costs must be seen
+        for each code by itself."""
         if column or self.ahead is None:
             return None
         last = standing.before[:, :1]
@@ -123,10 +144,10 @@ class Recall(nn.Module):
     ) -> None:
         """Add all of it to logits_NK of one sub-column; hidden_NH, the others as above."""
         gates = self.gates(slice(column, column + 1), hidden[None], standing)[0]
-        leap = self.leap(column, hidden, standing)
+        onward = self.onward(column, hidden, codes, standing)
         add_recalled(logits, gates, amount, standing.before[:, column])
-        if leap is not None:
-            logits += leap
+        if onward is not None:
+            logits += onward
         for mask, penalty in self.forbidden(column, codes, amount, standing):
             logits.add_(mask, alpha=penalty)
 

@@ -58,7 +58,7 @@ class Recalled:
         found = []
         for column, of_column in enumerate(logits):
             amount = self.amounts[column]
-            added = self.recall.leap(column, hidden[column], self.standing)
+            added = self.recall.onward(column, hidden[column], self.codes, self.standing)
             if pairs is not None:
                 added = pairs[column] if added is None else added + pairs[column]
             fixed = _Fixed(
