@@ -136,3 +136,12 @@ def test_the_site_can_be_built_and_names_every_page(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr  # strict: a page outside the menu, or a link to nowhere, ends it
     pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
     assert pages <= {path.relative_to(tmp_path) for path in tmp_path.rglob("*.html")}
+
+
+def test_ten_questions_are_answered_and_the_answers_lie_near() -> None:
+    text = (ROOT / "docs" / "for-analysts.md").read_text(encoding="utf-8")
+    told = re.findall(r"<!-- answer -->\n\nSynthetic ([\d.,]+), real ([\d.,]+): ([\d.]+)% apart", text)
+    assert text.count("```sql\nSELECT") == len(told) == 10
+    for synthetic, real, percent in told:
+        ours, truth = (float(number.replace(",", "")) for number in (synthetic, real))
+        assert abs(abs(ours - truth) / truth - float(percent) / 100) < 0.005 and float(percent) <= 10
