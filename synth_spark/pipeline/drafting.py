@@ -22,7 +22,7 @@ from synth_spark.source.guess import TableProfile
 from synth_spark.source.profile import holders, is_position, num_subjects, parts_of_clock, profile
 from synth_spark.source.table import load_table
 
-_MOST_ROLES = 2  # tables
+_MOST_TABLES = 2
 _CSV = {"header": "true", "inferSchema": "true"}
 
 
@@ -53,7 +53,7 @@ def draft(sources: list[str], target: Path) -> None:
     """
     if target.exists():
         raise ConfigError(f"{target}: exists already and stays as it is; name another file with --output")
-    if len(sources) > _MOST_ROLES:
+    if len(sources) > _MOST_TABLES:
         raise ConfigError(f"{len(sources)} tables given; a config has one of subjects and one of events at most")
     name = _name_of(sources[0])
     with session() as spark:
@@ -62,7 +62,7 @@ def draft(sources: list[str], target: Path) -> None:
         if events is not None:
             _order(events)
         for table in tables:
-            _exclude(table, events is None)
+            _exclude(table)
     text = "\n".join(_document(name, subjects, events)) + "\n"
     parse_config(yaml.safe_load(text), origin=str(target))  # whatever the tables' names are, it can be read
     replace_text(target, text)
@@ -82,7 +82,7 @@ def _tell(table: _Table, role: str) -> None:
 
 def _name_of(source: str) -> str:
     stem = Path(source.rstrip("/")).name.split(".")
-    word = stem[0] if "/" in source or len(stem) <= _MOST_ROLES else stem[-1]
+    word = stem[0] if "/" in source or len(stem) <= 2 else stem[-1]
     return re.sub(r"[^A-Za-z0-9_-]+", "-", word).strip("-").lower() or "data"
 
 
@@ -167,7 +167,7 @@ def _order(events: _Table) -> None:
     raise SourceError(f"{events.told}: no column orders the events (a timestamp, a date, a position){hint}")
 
 
-def _exclude(table: _Table, flat: bool) -> None:
+def _exclude(table: _Table) -> None:
     """Settle which columns must not or need not be learned."""
     settled = set(table.settings.values())
     columns = [column for column in table.seen.columns if column.name not in settled]

@@ -17,7 +17,8 @@ PATTERNS = {
     "card numbers": r"^\d{4}([ -]?\d{4}){3}$",
     "web addresses": r"^https?://",
     "UUIDs": r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
-    "phone numbers": r"^(\+|00?[1-9]|\()[0-9() ./-]{6,18}\d$|^\d{3}[ .-]\d{3}[ .-]\d{4}$",
+    "phone numbers": r"^(?!\d{1,2}[./-]\d{1,2}[./-]\d{2,4}$)"  # a date
+    r"((\+|00?[1-9]|\()[0-9() ./-]{6,18}\d|\d{3}[ .-]\d{3}[ .-]\d{4})$",
 }
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -70,7 +71,6 @@ class ColumnProfile:
     type: str
     distinct: int = 0
     nulls: int = 0
-    longest: int = 0  # characters, of texts
     digest: str = ""
     patterns: dict[str, float] = field(default_factory=dict)
     times: float = 0.0  # share of texts that Spark reads as a time
@@ -144,7 +144,7 @@ def clocks(table: TableProfile) -> list[str]:
         if column.type not in CLOCK_TYPES or column.distinct < 2:
             continue
         said = set(words(column.name))
-        score = bool(said & _TIMES) - 3 * bool(said & _OTHER_TIMES) - 2 * (column.nulls > 0)
+        score = bool(said & _TIMES) - 4 * bool(said & _OTHER_TIMES) - 2 * (column.nulls > 0)
         found.append((score, column.distinct, column.name))
     return [name for _, _, name in sorted(found, reverse=True)]
 

@@ -39,7 +39,6 @@ def _figures(position: int, column: Column, is_text: bool) -> Iterator[Column]:
     as_text = column.cast("string")
     yield F.sum(F.xxhash64(as_text).cast("decimal(38,0)")).alias(f"digest{position}")
     if is_text:
-        yield F.max(F.length(column)).alias(f"longest{position}")
         yield F.count_if(F.try_to_timestamp(column).isNotNull()).alias(f"times{position}")
         for number, pattern in enumerate(PATTERNS.values()):
             yield F.count_if(F.trim(column).rlike(pattern)).alias(f"pattern{position}_{number}")
@@ -56,7 +55,6 @@ def _column(position: int, name: str, kind: str, told: dict[str, Any], num_rows:
         kind,
         distinct=min(there, number(f"distinct{position}")),
         nulls=num_rows - there,
-        longest=number(f"longest{position}"),
         digest=f"{there} {told[f'digest{position}']}",
         patterns=matching,
         times=number(f"times{position}") / max(1, there),

@@ -1,0 +1,81 @@
+"""First guesses from names, types and looks of values."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from synth_spark.source import guess
+from synth_spark.source.guess import ColumnProfile, TableProfile
+
+
+def table(*columns: ColumnProfile, rows: int = 1000) -> TableProfile:
+    return TableProfile(rows, columns)
+
+
+@pytest.mark.parametrize("name", ["customerId", "CUSTOMER_ID", "customer-id", "customer id", "CustomerID"])
+def test_a_name_is_its_words_however_written(name: str) -> None:
+    assert guess.words(name) == ["customer", "id"]
+
+
+@pytest.mark.parametrize(
+    ("what", "fits", "others"),
+    [
+        ("e-mail addresses", ["a.b@c.org"], ["a at b.org", "@x", "a@b"]),
+        ("IP addresses", ["10.0.0.1", "fe80::1:2:3:4"], ["12:30:45", "1.2.3"]),
+        (
+            "phone numbers",
+            ["+41 79 123 45 67", "079 123 45 67", "(02) 1234-5678", "555-123-4567"],
+            ["01.02.2024", "1/2/24"],
+        ),
+        ("phone numbers", ["0041791234567"], ["2024-01-31", "12345678", "0.1234567", "10 00"]),
+        ("bank accounts (IBAN)", ["CH93 0076 2011 6238 5295 7", "DE89370400440532013000"], ["AB12", "ITEM 2024 0001"]),
+        ("card numbers", ["4111 1111 1111 1111", "4111111111111111"], ["411111111111111", "2024-01-01"]),
+        ("UUIDs", ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567"]),
+    ],
+)
+def test_looks_of_identifiers(what: str, fits: list[str], others: list[str]) -> None:
+    pattern = re.compile(guess.PATTERNS[what])  # they mean the same to Java
+    assert all(pattern.search(value) for value in fits)
+    assert not any(pattern.search(value) for value in others)
+
+
+def test_keys_are_ordered_by_how_much_their_names_say() -> None:
+    seen = table(
+        ColumnProfile("order_id", "bigint", 1000),
+        ColumnProfile("customer", "string", 90),
+        ColumnProfile("customer_id", "bigint", 90),
+        ColumnProfile("amount", "double", 500),
+        ColumnProfile("user_score", "double", 500),
+    )
+    assert guess.key_candidates(seen) == ["customer_id", "customer", "order_id"]
+
+
+def test_a_time_of_birth_orders_nothing_while_there_is_another() -> None:
+    seen = table(ColumnProfile("birth_date", "date", 900), ColumnProfile("t", "timestamp", 500, nulls=3))
+    assert guess.clocks(seen) == ["t", "birth_date"]
+    assert guess.clocks(table(ColumnProfile("dob", "date", 900), ColumnProfile("paid_at", "date", 30)))[0] == "paid_at"
+
+
+@pytest.mark.parametrize(
+    ("column", "why"),
+    [
+        (ColumnProfile("last_name", "string", 400), "by its name"),
+        (ColumnProfile("name", "string", 400), "by its name"),
+        (ColumnProfile("product_name", "string", 400), None),
+        (ColumnProfile("name", "string", 12), None),
+        (ColumnProfile("tags", "array<string>"), "cannot be learned"),
+        (ColumnProfile("x", "string", 400, patterns={"e-mail addresses": 0.9}), "90% of its values look like e-mail"),
+    ],
+)
+def test_dangers(column: ColumnProfile, why: str | None) -> None:
+    found = guess.danger(column)
+    assert (found is None) if why is None else (found is not None and why in found)
+
+
+def test_numbers_that_are_no_identifiers_may_belong_to_one_subject() -> None:
+    assert guess.alone(ColumnProfile("amount", "bigint", 900), 1.0) is None
+    assert guess.alone(ColumnProfile("order_id", "bigint", 900), 1.0) is not None
+    assert guess.alone(ColumnProfile("note", "string", 900), 1.01) is not None
+    assert guess.alone(ColumnProfile("note", "string", 900), 3.0) is None
