@@ -7,6 +7,7 @@ Code here keeps to what MLflow 2.13 has, too.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import queue
@@ -28,6 +29,16 @@ _NAME = re.compile(r"[^\w\-. :/]")  # what MLflow does not allow in names of par
 _MAX_VALUE = 500  # characters of a parameter; the limit of MLflow 2.13
 _BATCH = 100  # parameters per call; the limit of MLflow
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Input:
+    """A source table as MLflow lists it: where it was and what it held, by digest; never a row."""
+
+    name: str
+    kind: str  # delta, parquet, jdbc, ...
+    digest: str
+    source: dict[str, Any]  # place, version
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,10 @@ class Tracker:
         now = int(time.time() * 1000)
         self._submit(lambda: self._log_metrics(values, step, now))
 
+    def inputs(self, tables: list[Input]) -> None:
+        """The tables that the run learns from."""
+        self._submit(lambda: self._log_inputs(tables))
+
     def artifact(self, file: Path) -> None:
         """A copy of a file."""
         self._submit(lambda: self._client.log_artifact(self.mlflow_run_id, str(file)))
@@ -158,7 +173,7 @@ class Tracker:
             if found
             else self._client.create_run(experiment, run_name=self._run_id, tags={RUN_TAG: self._run_id, **self._tags})
         )
-        mlflow.start_run(run_id=run.info.run_id)
+        mlflow.start_run(run_id=run.info.run_id, log_system_metrics=True)
         self.mlflow_run_id = run.info.run_id
 
     def _experiment_id(self) -> str:
@@ -187,6 +202,13 @@ class Tracker:
         metrics = [Metric(_clean(key), float(value), time_ms, step) for key, value in numbers.items()]
         for start in range(0, len(metrics), _BATCH):
             self._client.log_batch(self.mlflow_run_id, metrics=metrics[start : start + _BATCH])
+
+    def _log_inputs(self, tables: list[Input]) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        tags = [InputTag("mlflow.data.context", "training")]
+        found = [Dataset(table.name, table.digest, table.kind, json.dumps(table.source)) for table in tables]
+        self._client.log_inputs(self.mlflow_run_id, [DatasetInput(dataset, tags) for dataset in found])
 
     def _log_model(self, files: ModelFiles) -> None:
         import mlflow

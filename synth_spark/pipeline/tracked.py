@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import synth_spark
 from synth_spark.codebook import Codebook
+from synth_spark.columns import SUBJECTS_TABLE
 from synth_spark.config import Section
 from synth_spark.manifest import Manifest
 from synth_spark.model.explain import explain
 from synth_spark.qa_result import QaResult
-from synth_spark.tracking import ModelFiles
+from synth_spark.tracking import Input, ModelFiles
 
 if TYPE_CHECKING:
     from synth_spark.pipeline.opened import OpenRun
@@ -77,7 +78,17 @@ def _encoded(run: OpenRun, figures: dict[str, Any]) -> None:
         "codebook.fingerprint": manifest.codebook_fingerprint,
     }
     run.tracker.params(known | {f"source.digest.{table}": digest for table, digest in manifest.source_digest.items()})
+    run.tracker.inputs([_input(run, table, digest, figures) for table, digest in manifest.source_digest.items()])
     run.tracker.artifact(run.paths.codebook)
+
+
+def _input(run: OpenRun, table: str, digest: str, figures: dict[str, Any]) -> Input:
+    source = run.config.source
+    settings = source.subjects if table == SUBJECTS_TABLE else source.event_table
+    assert settings is not None, "what was read is in the config"
+    kind = "jdbc" if settings.jdbc else "table" if settings.table else settings.format
+    version = figures.get(f"source.{table}_delta_version")
+    return Input(f"{run.config.name}.{table}", kind, digest, {"place": settings.place, "version": version})
 
 
 def _trained(run: OpenRun, figures: dict[str, Any]) -> None:

@@ -57,11 +57,11 @@ def _decisions(spark: SparkSession, line: MadeLine) -> list[Any]:
     return spark.read.format("delta").load(str(line.workspace.published / "decisions")).orderBy("decided_at").collect()
 
 
-def _killed_in(line: MadeLine, stage: str, *arguments: str) -> RunState:
+def _killed_in(line: MadeLine, stage: str, config: Path, *arguments: str) -> RunState:
     """Start the line, and kill it and all its children as soon as a stage has begun."""
     done_before = {state.run_id for state in runs_of(line.workspace, "made") if state.next_stage is None}
     process = subprocess.Popen(
-        line.command("run", line.config, *arguments),
+        line.command("run", config, *arguments),
         cwd=line.folder,
         env=line.environment(),
         stdout=subprocess.DEVNULL,
@@ -118,53 +118,50 @@ def test_a_new_process_queries_the_views(made_line: MadeLine, spark: SparkSessio
     assert dict(published.dtypes)["amount"] == "decimal(12,2)"
 
 
-def test_killed_in_sample_and_in_publish_it_ends_right(made_line: MadeLine, spark: SparkSession) -> None:
+def test_killed_in_sample_refused_by_the_gate_and_killed_in_publish_it_ends_right(
+    made_line: MadeLine, spark: SparkSession
+) -> None:
     from synth_spark import read_published
 
-    first = newest_run(made_line.workspace, "made")
-    events = first.stages["publish"].figures["events"]
-    killed = _killed_in(made_line, "sample", "--fresh")
+    first, before = newest_run(made_line.workspace, "made"), _publications(spark, made_line)
+    strict = made_line.write_config("strict", qa=STRICT_GATE)
+    killed = _killed_in(made_line, "sample", made_line.config, "--fresh")
     assert killed.run_id != first.run_id and killed.next_stage == "sample"
-    assert read_published(spark, made_line.workspace.root, "events").count() == events
-    again = _killed_in(made_line, "publish")
+    refused = made_line.call("run", strict, before=_without_network())
+    assert refused.returncode == 20, refused.stdout + refused.stderr
+    assert "GateFailed" in refused.stderr and "accuracy" in refused.stderr and "Traceback" not in refused.stderr
+    stopped = newest_run(made_line.workspace, "made")
+    assert stopped.run_id == killed.run_id and _publications(spark, made_line) == before
+    tracked = MlflowClient(f"sqlite:///{made_line.workspace.root / 'mlflow.db'}")
+    told = tracked.get_run(stopped.mlflow_run_id).data.tags["ended"]
+    assert told.startswith("GateFailed: ") and "accuracy" in told
+    for table in (SUBJECTS_TABLE, EVENTS_TABLE):  # same seed, same tables
+        assert _rows(spark, made_line, first.run_id, table) == _rows(spark, made_line, killed.run_id, table)
+    looks = [json.loads(made_line.workspace.run(run.run_id).qa.read_bytes()) for run in (first, killed)]
+    assert looks[0]["figures"] == looks[1]["figures"]  # and the same figures, to the last digit
+    events = first.stages["publish"].figures["events"]
+    again = _killed_in(made_line, "publish", strict, "--force")
     assert again.run_id == killed.run_id
     assert read_published(spark, made_line.workspace.root, "events").count() == events
-    done = made_line.call("run", made_line.config, before=_without_network())
-    assert done.returncode == 0, done.stdout + done.stderr
-    ended = newest_run(made_line.workspace, "made")
-    assert ended.run_id == killed.run_id and ended.next_stage is None
-    assert [row.run_id for row in _publications(spark, made_line)] == [first.run_id, ended.run_id]
-    for table in (SUBJECTS_TABLE, EVENTS_TABLE):  # same seed, same tables
-        assert _rows(spark, made_line, first.run_id, table) == _rows(spark, made_line, ended.run_id, table)
-    looks = [json.loads(made_line.workspace.run(run.run_id).qa.read_bytes()) for run in (first, ended)]
-    assert looks[0]["figures"] == looks[1]["figures"]  # and the same figures, to the last digit
+    forced = made_line.call("run", strict, "--force")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    assert newest_run(made_line.workspace, "made").next_stage is None
+    *others, last = _publications(spark, made_line)
+    assert others == before and (last.run_id, last.forced, last.gate) == (killed.run_id, True, "failed")
+    assert any("accuracy" in criterion for criterion in last.failed_criteria)
+    decisions = _decisions(spark, made_line)
+    made = [(row.stage, row.decision) for row in decisions if row.run_id == killed.run_id]
+    assert made[:2] == [("qa", "failed"), ("publish", "refused")] and made[-1] == ("publish", "forced")
+    marks = {item.name: item.mark for item in decisions[-1].criteria}
+    assert marks["accuracy.overall"] == "not met" and marks["membership.auc"] == "met"
 
 
-def test_a_failed_gate_publishes_nothing_unless_forced(made_line: MadeLine, spark: SparkSession) -> None:
-    strict = made_line.write_config("strict", qa=STRICT_GATE)
-    before = _publications(spark, made_line)
+def test_more_subjects_are_a_run_of_their_own(made_line: MadeLine) -> None:
     parent = newest_run(made_line.workspace, "made")
-    sampled = made_line.call("sample", strict, "--subjects", "150")
+    sampled = made_line.call("sample", made_line.config, "--subjects", "150")
     assert sampled.returncode == 0, sampled.stderr
     generation = newest_run(made_line.workspace, "made")
     assert generation.parent == parent.run_id and generation.stages["sample"].figures["subjects"] == 150
-    refused = made_line.call("run", strict, "--run-id", generation.run_id)
-    assert refused.returncode == 20, refused.stdout + refused.stderr
-    assert "GateFailed" in refused.stderr and "accuracy" in refused.stderr and "Traceback" not in refused.stderr
-    assert _publications(spark, made_line) == before
-    tracked = MlflowClient(f"sqlite:///{made_line.workspace.root / 'mlflow.db'}")
-    told = tracked.get_run(newest_run(made_line.workspace, "made").mlflow_run_id).data.tags["ended"]
-    assert told.startswith("GateFailed: ") and "accuracy" in told
-    forced = made_line.call("publish", strict, "--run", generation.run_id, "--force")
-    assert forced.returncode == 0, forced.stdout + forced.stderr
-    last = _publications(spark, made_line)[-1]
-    assert (last.run_id, last.forced, last.gate) == (generation.run_id, True, "failed")
-    assert any("accuracy" in criterion for criterion in last.failed_criteria)
-    decisions = _decisions(spark, made_line)
-    told = [("qa", "failed"), ("publish", "refused"), ("publish", "forced")]
-    assert [(row.stage, row.decision) for row in decisions][-3:] == told
-    marks = {item.name: item.mark for item in decisions[-1].criteria}
-    assert marks["accuracy.overall"] == "not met" and marks["membership.auc"] == "met"
 
 
 def test_every_look_at_the_holdout_is_counted_and_their_number_is_limited(

@@ -44,6 +44,11 @@ def test_the_run_tells_how_it_came_about(made_line: MadeLine, store: Any) -> Non
     learned = [name.removeprefix("bits.") for name in run.data.metrics if name.startswith("bits.")]
     assert any(name.startswith("events.") for name in learned)
     assert all(f"bits_marginal.{name}" in run.data.metrics for name in learned)
+    inputs = {item.dataset.name: item.dataset for item in run.inputs.dataset_inputs}
+    assert set(inputs) == {"made.subjects", "made.events"}
+    assert all(run.data.params[f"source.digest.{n.split('.')[1]}"] == table.digest for n, table in inputs.items())
+    assert json.loads(inputs["made.events"].source)["place"].endswith("events.parquet")
+    assert any(name.startswith("system/") for name in run.data.metrics)
     steps = [metric.step for metric in store.get_metric_history(run.info.run_id, "validation.loss")]
     assert steps == [1, 2]
     artifacts = {item.path for item in store.list_artifacts(run.info.run_id)}

@@ -32,22 +32,22 @@ COMMENTS = {"id": "the key", WEIRD: "it's odd"}
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 250_000, tzinfo=UTC)
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config_of(folder: Path) -> Path:
     document = {
         "name": "t",
         "source": {"events": [{"path": "/never/read", "format": "parquet", "key": "id", "order_by": "at"}]},
-        "output": {"root": str(tmp_path / "workspace")},
+        "output": {"root": str(folder / "workspace")},
     }
-    path = tmp_path / "t.yml"
+    path = folder / "t.yml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
 
 
-@pytest.fixture
-def published(spark: SparkSession, config: Path) -> Path:
-    """Two runs' rows, of which the first is the newest publication."""
-    folder = config.parent / "workspace" / "published"
+@pytest.fixture(scope="module")
+def config(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a workspace with two runs' rows, of which the first is the newest publication."""
+    path = config_of(tmp_path_factory.mktemp("published"))
+    folder = path.parent / "workspace" / "published"
     held: dict[str, list[tuple[Any, ...]]] = {
         "subjects": [(1, 'a "quoted", text', "one"), (2, "", "one"), (3, None, "one"), (9, "other", "two")],
         "events": [
@@ -59,7 +59,7 @@ def published(spark: SparkSession, config: Path) -> Path:
     for run_id in ("two", "one"):
         for name, rows in held.items():
             own = [row for row in rows if row[-1] == run_id]
-            frame = spark.createDataFrame(own, SCHEMAS[name])
+            frame = spark_session.createDataFrame(own, SCHEMAS[name])
             commented = [
                 F.col(quoted(column)).alias(column, metadata={"comment": COMMENTS.get(column, "")})
                 for column in frame.columns
@@ -67,11 +67,17 @@ def published(spark: SparkSession, config: Path) -> Path:
             tables.replace_run(
                 frame.select(*commented), folder / name, run_id, expected_rows=len(own), properties={"a": "b"}
             )
-        append(spark, folder / "runs", Publication(run_id, "f", "d", 3, 2, "passed", False, ["b"], {"overall": 0.5}))
-    return folder
+        append(
+            spark_session,
+            folder / "runs",
+            Publication(run_id, "f", "d", 3, 2, "passed", False, ["b"], {"overall": 0.5}),
+        )
+    return path
 
 
-def test_a_duckdb_file_holds_rows_types_comments_and_provenance(config: Path, published: Path, tmp_path: Path) -> None:
+def test_a_duckdb_file_holds_rows_types_comments_and_provenance(
+    spark: SparkSession, config: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "it's [out]*.duckdb"
     export(config, target, Format.DUCKDB)
     with duckdb.connect(str(target), read_only=True) as database:
@@ -101,7 +107,7 @@ def test_a_duckdb_file_holds_rows_types_comments_and_provenance(config: Path, pu
 
 
 @pytest.mark.parametrize("form", [Format.PARQUET, Format.CSV])
-def test_a_folder_holds_one_file_per_table(form: Format, config: Path, published: Path, tmp_path: Path) -> None:
+def test_a_folder_holds_one_file_per_table(spark: SparkSession, form: Format, config: Path, tmp_path: Path) -> None:
     target = tmp_path / "out"
     export(config, target, form)
     names = ["dictionary", "events", "publication", "subjects"]
@@ -114,7 +120,7 @@ def test_a_folder_holds_one_file_per_table(form: Format, config: Path, published
 
 
 def test_nothing_is_overwritten_and_nothing_left_behind(
-    config: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "out.duckdb"
     target.write_text("mine")
@@ -134,6 +140,6 @@ def test_nothing_is_overwritten_and_nothing_left_behind(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_there_must_be_something_to_export(spark: SparkSession, config: Path, tmp_path: Path) -> None:
+def test_there_must_be_something_to_export(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="nothing is published"):
-        export(config, tmp_path / "out.duckdb", Format.DUCKDB)
+        export(config_of(tmp_path), tmp_path / "out.duckdb", Format.DUCKDB)

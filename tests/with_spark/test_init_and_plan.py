@@ -25,8 +25,8 @@ VISIT = (
 )
 
 
-@pytest.fixture
-def shop(spark: SparkSession, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def tables(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Customers as Delta, their visits as Parquet, the visits again as CSV."""
     people = [
         (n, f"Person {n}", f"p{n}@example.org", f"town {n % 9}", date(1950, 1, 1) + timedelta(97 * n % 9000), "CH")
@@ -40,10 +40,20 @@ def shop(spark: SparkSession, tmp_path: Path) -> Path:
         visits.append(
             (f"v{n}", n % PEOPLE, at, at.month, amount, amount, f"note of {n}", [n], date(2030, 1, 1 + n % 28))
         )
-    spark.createDataFrame(people, PERSON).coalesce(1).write.format("delta").save(str(tmp_path / "customers"))
-    frame = spark.createDataFrame(visits, VISIT).coalesce(1)
-    frame.write.parquet(str(tmp_path / "visits"))
-    frame.drop("items").write.option("header", True).csv(str(tmp_path / "visits.csv"))
+    folder = tmp_path_factory.mktemp("shop")
+    spark_session.createDataFrame(people, PERSON).coalesce(1).write.format("delta").save(str(folder / "customers"))
+    frame = spark_session.createDataFrame(visits, VISIT).coalesce(1)
+    frame.write.parquet(str(folder / "visits"))
+    frame.drop("items").write.option("header", True).csv(str(folder / "visits.csv"))
+    spark_session.range(5).toDF("thing_id").write.format("delta").save(str(folder / "things"))
+    return folder
+
+
+@pytest.fixture
+def shop(spark: SparkSession, tables: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own, with the tables in it."""
+    for table in tables.iterdir():
+        (tmp_path / table.name).symlink_to(table)
     return tmp_path
 
 
@@ -117,11 +127,10 @@ def test_hostile_names_give_a_config_that_can_be_read(spark: SparkSession, tmp_p
     [
         (["customers", "visits", "visits.csv"], "3 tables given"),
         (["absent"], "source table"),
-        (["customers", "customers2"], "no column of one"),
+        (["customers", "things"], "no column of one"),
     ],
 )
-def test_what_cannot_be_guessed_is_told(shop: Path, spark: SparkSession, sources: list[str], message: str) -> None:
-    spark.range(5).toDF("thing_id").write.format("delta").save(str(shop / "customers2"))
+def test_what_cannot_be_guessed_is_told(shop: Path, sources: list[str], message: str) -> None:
     with pytest.raises((ConfigError, SourceError), match=message):
         draft([str(shop / source) for source in sources], shop / "new.yml")
     assert not (shop / "new.yml").exists()
