@@ -125,7 +125,7 @@ def test_killed_in_sample_refused_by_the_gate_and_killed_in_publish_it_ends_righ
 
     first, before = newest_run(made_line.workspace, "made"), _publications(spark, made_line)
     strict = made_line.write_config("strict", qa=STRICT_GATE)
-    killed = _killed_in(made_line, "sample", made_line.config, "--fresh")
+    killed = _killed_in(made_line, "sample", strict, "--fresh")
     assert killed.run_id != first.run_id and killed.next_stage == "sample"
     refused = made_line.call("run", strict, before=_without_network())
     assert refused.returncode == 20, refused.stdout + refused.stderr
