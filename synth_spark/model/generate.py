@@ -1,8 +1,8 @@
 """Generation: weights and keyed random numbers to codes. Knows nothing of Spark, files or training. [torch]
 
-`Generator.sample_chunk` is a pure function of (weights, seed, subject numbers). Embeddings enter the network only
-through linear maps, so each code's contribution to every later layer is a table row computed once; sampling a
-step is then gathers, one recurrent product, and a small block per sub-column.
+`Generator.sample_chunk` is a pure function of (weights, seed, subject numbers). A step is one product for the
+recurrence, one for all that the past gives to the heads, and a small block per sub-column. What does not change within
+a history (static codes, its first event) is added up once.
 
 Shapes: N subjects still active at a step, E event and S static sub-columns, H head width, W history width.
 """
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.draws import ChunkDraws
@@ -23,11 +25,10 @@ from synth_spark.model.layers import CodeEmbedding, ColumnHeads
 from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceModel
 from synth_spark.model.pairs import PairSums
 from synth_spark.model.plans import NO_CODE, Plan
-from synth_spark.model.recall import Recall, Standing
+from synth_spark.model.recall import LOG2_E, Recall, Standing
 
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
 _MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory
-
 _Recalled = Callable[[Tensor, int, Tensor, Tensor], None]
 
 
@@ -70,9 +71,12 @@ class Generator:
         """Codes of subjects first_subject .. first_subject + num_subjects - 1."""
         num_static = len(self.config.static_cardinalities) + 1  # the last one: how many events inside the length's code
         draws = ChunkDraws(seed, first_subject, num_subjects, num_static=num_static, num_event=self.num_event)
-        first = self.static_bias.expand(num_subjects, -1).clone()
+        first = self.static_bias.expand(num_subjects, -1)
         sums = torch.zeros(num_subjects, self.static_pairs.width)
-        static_codes = self.static_columns.draw(first, torch.from_numpy(draws.static), self.static_pairs, sums)
+        embedded = torch.empty(num_subjects, self.static_columns.total_width)
+        static_codes = self.static_columns.draw(
+            first, torch.from_numpy(draws.static), embedded, self.static_pairs, sums
+        )
         num_events = self._num_events(static_codes[:, -1].numpy(), draws.static[:, -1])
         event_codes = np.empty((int(num_events.sum()), self.num_event), dtype=np.int16)
         if self.events is not None:
@@ -85,16 +89,18 @@ class Generator:
 
 
 class _Events:
-    """An event network made ready for sampling: all that codes add is looked up, only the state is multiplied."""
+    """An event network made ready for sampling."""
 
     def __init__(self, network: EventNetwork) -> None:
-        heads, width, event_width = network.heads, network.history.hidden_size, network.embedding.total_width
-        self.width, self.num_columns = width, heads.num_columns
+        heads = network.heads
+        self.width, self.num_columns, self.event_width = (
+            network.history.hidden_size,
+            heads.num_columns,
+            network.embedding.total_width,
+        )
         self.position = network.position
         self.columns = _Columns(heads, network.embedding)
-        self.from_state, from_previous, from_mean, self.from_position = network.from_past.weight.t().split(
-            [width, event_width, event_width, network.position.width]
-        )
+        self.from_past = network.from_past.weight.t().contiguous()
         self.bias = heads.bias
         self.recall = network.recall
         self.pairs = _Pairs(network.pairs)
@@ -102,10 +108,9 @@ class _Events:
         self.static_tables = _row_tables(network.static_embedding, network.from_static.weight.t())
         self.first_tables = _row_tables(network.embedding, network.from_first.weight.t())
         history = dict(network.history.named_parameters())
-        self.recurrent = history["weight_hh_l0"].t().contiguous()
+        self.recurrent = torch.cat([history["weight_hh_l0"], history["weight_ih_l0"]], dim=1)
+        self.recurrent = self.recurrent.t().contiguous()
         self.recurrent_bias = history["bias_ih_l0"] + history["bias_hh_l0"]
-        past = torch.cat([history["weight_ih_l0"].t(), from_previous, from_mean], dim=1)
-        self.past_tables = _row_tables(network.embedding, past)
 
     def fill(
         self,
@@ -152,27 +157,24 @@ class _Events:
     ) -> Tensor:
         state.advance(self)
         index = torch.full_like(remaining, step)
-        first = torch.addmm(lasting, state.hidden, self.from_state)
         left = self.recall.plans.time_left(state.codes[:, 0], plan.end)
-        first += self.position(index, remaining, left) @ self.from_position
-        first += state.previous
-        if step:
-            first += state.mean_sum / step
+        state.look_back(step, self.position(index, remaining, left))
+        first = torch.addmm(lasting, state.past, self.from_past)
         recalled = state.recalled(self.recall, index, remaining, plan)
-        codes = self.columns.draw(first, draws, self.pairs, sums, recalled)
+        codes = self.columns.draw(first, draws, state.previous, self.pairs, sums, recalled)
         state.remember(self, codes)
         return codes
 
 
 @dataclass
 class _State:
-    """What the past leaves behind, for the active subjects: recurrent state and three sums of table rows."""
+    """What the past leaves behind, for the active subjects."""
 
-    hidden: Tensor
+    past: Tensor  # what the heads are given, side by side: hidden, previous, the mean of all events, position
+    hidden: Tensor  # recurrent state, a part of `past`
+    previous: Tensor  # the embedded event before, likewise; zeros where there is none
     cell: Tensor
-    into_history: Tensor
-    previous: Tensor
-    mean_sum: Tensor
+    total: Tensor  # sum of all embedded events
     codes: Tensor  # of the event before
     weekday: Tensor
     counts: Tensor  # how often each code came, all sub-columns side by side
@@ -182,13 +184,14 @@ class _State:
 
     @classmethod
     def start(cls, events: _Events, num_subjects: int) -> _State:
-        heads = len(events.bias)
-        sizes = (events.width, events.width, 4 * events.width, heads, heads)
-        hidden, cell, into_history, previous, mean_sum = (torch.zeros(num_subjects, size) for size in sizes)
+        width, event_width = events.width, events.event_width
+        past = torch.zeros(num_subjects, len(events.from_past))
+        hidden, previous = past[:, :width], past[:, width : width + event_width]
+        cell, total = torch.zeros(num_subjects, width), torch.zeros(num_subjects, event_width)
         codes = torch.full((num_subjects, events.num_columns), NO_CODE)
         counts = torch.zeros(2, num_subjects, events.recall.starts[-1])
         none = torch.zeros_like(codes)
-        return cls(hidden, cell, into_history, previous, mean_sum, codes, codes[:, 0], counts[0], counts[1], none, none)
+        return cls(past, hidden, previous, cell, total, codes, codes[:, 0], counts[0], counts[1], none, none)
 
     def first(self, count: int) -> _State:
         if count == len(self.hidden):
@@ -196,18 +199,23 @@ class _State:
         return _State(*(part[:count] for part in vars(self).values()))
 
     def advance(self, events: _Events) -> None:
-        """One step of the recurrence over the previous event (zeros before the first)."""
-        gates = torch.addmm(self.into_history, self.hidden, events.recurrent)
-        gates += events.recurrent_bias
+        """One step of the recurrence over the event before (zeros before the first)."""
+        both = self.past[:, : events.width + events.event_width]
+        gates = torch.addmm(events.recurrent_bias, both, events.recurrent)
         enter, forget, candidate, leave = gates.chunk(4, dim=1)
         self.cell = torch.sigmoid(forget) * self.cell + torch.sigmoid(enter) * torch.tanh(candidate)
-        self.hidden = torch.sigmoid(leave) * torch.tanh(self.cell)
+        torch.mul(torch.sigmoid(leave), torch.tanh(self.cell), out=self.hidden)
+
+    def look_back(self, num_events: int, position: Tensor) -> None:
+        """Set the parts of `past` behind the event before: the mean of all events, and where the history stands."""
+        begin = self.hidden.shape[1] + self.previous.shape[1]
+        end = begin + self.total.shape[1]
+        torch.mul(self.total, 1 / max(num_events, 1), out=self.past[:, begin:end])
+        self.past[:, end:] = position
 
     def remember(self, events: _Events, codes: Tensor) -> None:
-        rows = _gather(events.past_tables, codes)
-        width, heads = 4 * events.width, self.previous.shape[1]
-        self.into_history, self.previous, mean = rows.split([width, heads, heads], dim=1)
-        self.mean_sum = self.mean_sum + mean
+        """Take in an event, whose embedding is the new `previous` already."""
+        self.total += self.previous
         time, where = events.recall.time, codes + events.starts
         if time.day:
             day = codes[:, time.ordered]
@@ -235,34 +243,44 @@ class _Columns:
     """Column by column draws from a table's heads."""
 
     def __init__(self, heads: ColumnHeads, embedding: CodeEmbedding) -> None:
-        self.hidden = heads.hidden
         self.blocks = [weight.contiguous() for weight in heads.block_weight.unbind(0)]
         self.block_biases = list(heads.block_bias.squeeze(1).unbind(0))
         self.outputs = [(output.rows().t().contiguous(), output.bias) for output in heads.output_layers]
-        # what a column's code adds to the columns after it
-        self.within = [
-            table[:, (column + 1) * heads.hidden :].contiguous()
-            for column, table in enumerate(_row_tables(embedding, heads.within * heads.mask))
-        ]
+        self.embeddings = [rows.contiguous() for rows in embedding.rows()]
+        self.total_width = embedding.total_width
+        # where each column's part of the joined embeddings begins, and what the parts before it give to the column
+        self.begins = [0, *accumulate(embedding.widths)]
+        within = (heads.within * heads.mask).split(heads.hidden, dim=1)
+        self.within = [part[:begin].contiguous() for part, begin in zip(within, self.begins, strict=False)]
 
-    def draw(self, first: Tensor, draws: Tensor, pairs: _Pairs, sums: Tensor, added: _Recalled | None = None) -> Tensor:
-        """codes_NC; first_N(C*H) and the sums of pairs hold the context's part and are consumed."""
+    def draw(
+        self,
+        first: Tensor,
+        draws: Tensor,
+        embedded: Tensor,
+        pairs: _Pairs,
+        sums: Tensor,
+        added: _Recalled | None = None,
+    ) -> Tensor:
+        """codes_NC, and their embeddings into embedded_ND; first_N(CH) and the sums of pairs are the context's part."""
         codes = torch.empty(len(first), len(self.blocks), dtype=torch.int64)
-        for column, (weight, bias) in enumerate(self.outputs):
-            here, after = first[:, : self.hidden], first[:, self.hidden :]
+        for column, here in enumerate(first.chunk(len(self.blocks), dim=1)):
+            begin, end = self.begins[column : column + 2]
+            if begin:
+                here = torch.addmm(here, embedded[:, :begin], self.within[column])
             hidden = torch.relu(here)
-            hidden = hidden + torch.relu(torch.addmm(self.block_biases[column], hidden, self.blocks[column]))
+            hidden += torch.addmm(self.block_biases[column], hidden, self.blocks[column]).relu_()
+            weight, bias = self.outputs[column]
             logits = torch.addmm(bias, hidden, weight)
             if added is not None:
                 added(logits, column, hidden, codes)
             if pairs.calibrated:
-                logits += pairs.of_codes(column, sums)
+                pairs.add_to(logits, column, sums)
             drawn = inverse_cdf(logits, draws[:, column])
             codes[:, column] = drawn
             if pairs.calibrated:
                 sums = pairs.after(column, drawn, sums)
-            after += self.within[column].index_select(0, drawn)
-            first = after
+            embedded[:, begin:end] = self.embeddings[column].index_select(0, drawn)
         return codes
 
 
@@ -272,6 +290,7 @@ class _Pairs:
     def __init__(self, pairs: PairSums) -> None:
         self.calibrated, self.width, self.num_groups = bool(pairs.calibrated), pairs.own.width, pairs.own.num_groups
         self.groups = pairs.own.of_columns()
+        self.of_group = [functional.one_hot(of_code, self.num_groups).t().float() for of_code in self.groups]
         given = zip(pairs.of_given.parts(pairs.given), pairs.of_given.of_columns(), strict=True)
         self.given = [rows[of_code] for rows, of_code in given]
         self.previous = [
@@ -297,9 +316,9 @@ class _Pairs:
         ]
         return sums + torch.cat(last, dim=1)
 
-    def of_codes(self, column: int, sums: Tensor) -> Tensor:
-        """added_NK of a sub-column; its groups come first in `sums`."""
-        return sums[:, : self.num_groups].index_select(1, self.groups[column])
+    def add_to(self, logits: Tensor, column: int, sums: Tensor) -> None:
+        """Add to logits_NK of a sub-column, whose groups come first in `sums`, what is due to each code's group."""
+        logits.addmm_(sums[:, : self.num_groups], self.of_group[column])
 
     def after(self, column: int, drawn: Tensor, sums: Tensor) -> Tensor:
         """Sums for the sub-columns that follow."""
@@ -308,7 +327,8 @@ class _Pairs:
 
 def inverse_cdf(logits: Tensor, draws: Tensor) -> Tensor:
     """The code at which the cumulated softmax of logits_NK first exceeds draw_N: code_N."""
-    weights = torch.exp(logits - logits.amax(dim=1, keepdim=True))
+    # not exp, which takes dozens of times as long where a code is ruled out
+    weights = (logits - logits.amax(dim=1, keepdim=True)).mul_(LOG2_E).exp2_()
     cumulated = weights.cumsum(1)
     found = torch.searchsorted(cumulated, (draws * cumulated[:, -1])[:, None], right=True)
     return found[:, 0].clamp_(max=logits.shape[1] - 1)

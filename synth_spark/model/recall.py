@@ -10,6 +10,7 @@ Shapes, as in model/network.py: N rows (events), B subjects, T steps, C event su
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,6 +23,7 @@ from synth_spark.model.plans import NO_CODE, Plan, PlannedVariety, Plans, breaks
 
 RULED_OUT = -1e4  # added to a logit: exp gives 0, and unlike minus infinity its differences are numbers
 UNPLANNED = -5e3  # likewise, but where a plan leaves no code at all, time still does not go back
+LOG2_E = math.log2(math.e)  # exp2 of this times x is exp(x), and as fast for a code that is ruled out
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
 _WEEKDAYS = 7

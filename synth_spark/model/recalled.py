@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.plans import NO_CODE, Plan
-from synth_spark.model.recall import Recall, Standing, add_recalled
+from synth_spark.model.recall import LOG2_E, Recall, Standing, add_recalled
 
 
 class RecalledPast(Protocol):
@@ -102,7 +102,7 @@ class _RecalledNats(torch.autograd.Function):
         (gradient,) = gradients
         (log_chance,) = ctx.saved_tensors
         fixed: _Fixed = ctx.fixed
-        of_scores = log_chance.exp().mul_(gradient[:, None])
+        of_scores = log_chance.mul(LOG2_E).exp2_().mul_(gradient[:, None])
         of_scores.scatter_add_(1, fixed.codes[:, None], -gradient[:, None])
         of_amount = of_scores * fixed.amount
         of_seen = of_scores * fixed.amount.sign()

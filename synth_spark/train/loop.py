@@ -95,7 +95,9 @@ class Trainer:
     ) -> None:
         self.model, self.readers, self.settings, self.ranks = model, readers, settings, ranks
         self.seed, self.folder = seed, folder
-        self.parallel = DistributedDataParallel(model, gradient_as_bucket_view=True)
+        (self.pass_events,) = summed(readers["training"].num_events)  # known once the reader was read for counts
+        # buffers are constants, which need not be sent around in every step
+        self.parallel = DistributedDataParallel(model, gradient_as_bucket_view=True, broadcast_buffers=False)
         self.averaged = copy.deepcopy(model).requires_grad_(False)
         parts: dict[str, list[torch.nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
@@ -273,7 +275,13 @@ class Trainer:
             add_line(self.folder / "metrics.jsonl", json.dumps(line))
 
     def _batch_events(self, window: Window) -> int:
-        return self.settings.batch_events or batch_events_for(window.num_events, self.settings.window_events)
+        settings = self.settings
+        return settings.batch_events or batch_events_for(
+            window.num_events,
+            settings.window_events,
+            pass_events=self.pass_events,
+            num_ranks=self.ranks.num_ranks,
+        )
 
     def _plan(self, window: Window, batch_events: int, rng: np.random.Generator) -> list[Step]:
         return plan_steps(

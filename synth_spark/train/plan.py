@@ -16,6 +16,8 @@ Rows = NDArray[np.int64]
 
 ABREAST = 24
 MIN_BATCH_EVENTS, MAX_BATCH_EVENTS = 1024, 4096
+ENOUGH_STEPS, MAX_PLENTIFUL_EVENTS = 1000, 8192  # a pass of more steps has larger ones, up to so many events
+MIN_SHARE_EVENTS = 256  # of a rank
 _RANDOM_ROWS = 8  # a step trains a multiple of this many random subjects (or none): one alone says little
 _EVENTS_PER_SUBJECT = 8  # that a subject counts for where nobody has any
 
@@ -45,13 +47,22 @@ class Step:
     random_rows: Rows  # plain random subjects
 
 
-def batch_events_for(num_events: NDArray[np.int64], window_events: int) -> int:
-    """Padded events of a batch where nobody has set them: ABREAST histories of mean length side by side.
+def batch_events_for(num_events: NDArray[np.int64], window_events: int, *, pass_events: float, num_ranks: int) -> int:
+    """Padded events of a rank's batch where nobody has set them: ABREAST histories of mean length side by side, more
+    where data are plentiful, shared among the ranks.
 
-    A step of the recurrence costs about as much for a few histories as for many, so long ones need larger batches.
+    A step costs much that does not depend on its size: a recurrence over long histories, the optimizer, small products.
+    Where a pass has steps enough, larger ones lose nothing. All ranks together take the batch that one would, so that
+    the learning rate need not know how many they are.
+
+    Args:
+        num_events: of the subjects at hand.
+        pass_events: events of a pass over the training data, of all ranks.
     """
     mean = float(np.minimum(num_events, window_events).mean()) if len(num_events) else 0.0
-    return int(np.clip(ABREAST * mean, MIN_BATCH_EVENTS, MAX_BATCH_EVENTS))
+    abreast = np.clip(ABREAST * mean, MIN_BATCH_EVENTS, MAX_BATCH_EVENTS)
+    plentiful = min(pass_events / ENOUGH_STEPS, MAX_PLENTIFUL_EVENTS)
+    return max(MIN_SHARE_EVENTS, int(max(abreast, plentiful)) // num_ranks)
 
 
 def plan_steps(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from synth_spark.model.chunks import chunk_subjects_for
 from synth_spark.sample.plan import SamplePlan
-from synth_spark.train.plan import Step, padded_events, plan_steps
+from synth_spark.train.plan import Step, batch_events_for, padded_events, plan_steps
 from tests.toy import window
 
 lengths = st.lists(st.integers(0, 60), max_size=200).map(lambda values: np.array(values, dtype=np.int64))
@@ -102,3 +102,22 @@ def test_chunks_hold_all_subjects(subjects, chunks):
 )
 def test_chunks_are_smaller_where_histories_are_long(codes, subjects):
     assert chunk_subjects_for(codes) == subjects
+
+
+@pytest.mark.parametrize(
+    ("mean", "pass_events", "num_ranks", "expected"),
+    [
+        (3, 20_000, 1, 1024),  # short histories, few of them
+        (80, 150_000, 1, 1920),  # long ones: 24 abreast
+        (500, 500_000, 1, 3072),  # no longer than the window of 128
+        (20, 10_000_000, 1, 8192),  # a pass has steps enough
+        (20, 3_000_000, 1, 3000),
+        (20, 10_000_000, 4, 2048),  # four ranks take together what one would
+        (3, 20_000, 8, 256),
+    ],
+)
+def test_batches_grow_with_histories_and_with_data_and_are_shared_among_ranks(
+    mean: int, pass_events: int, num_ranks: int, expected: int
+) -> None:
+    num_events = np.full(50, mean)
+    assert batch_events_for(num_events, 128, pass_events=pass_events, num_ranks=num_ranks) == expected
