@@ -24,9 +24,20 @@ from lines import DONE, GATE_SAYS_NO, check_data, synth_spark
 from record import RESULTS, current_commit, record
 
 SEED = ROOT / "benchmarks" / "conf" / "flights6.yml"
-PAGE, BEGIN, END = ROOT / "docs" / "scale.md", "<!-- made by: python benchmarks/scale.py -->", "<!-- end -->"
+PAGE = ROOT / "docs" / "scale.md"
+MEASURED, EXTRAPOLATED, END = (
+    "<!-- made by: python benchmarks/scale.py -->",
+    "<!-- extrapolated by: python benchmarks/scale.py -->",
+    "<!-- end -->",
+)
 STAGES = ("encode", "train", "sample", "decode", "qa", "publish")
 COLUMNS = ("departure", "carrier", "origin", "dest", "dep_delay", "air_time")
+MEASURED_CORES = 2
+SIZES = (  # subjects, events of each, cores: what is asked of the extrapolation
+    (1_000_000, 20, 16),
+    (10_000_000, 100, 64),
+    (100_000_000, 1000, 512),
+)
 GIB = 2**30
 
 
@@ -156,10 +167,39 @@ def write_page() -> None:
     commands = [
         f"`{document['details'][str(size)]['command']}` at {document['details'][str(size)]['commit']}" for size in sizes
     ]
-    text = PAGE.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    table = "\n".join([*lines, "", "; ".join(commands)])
-    PAGE.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    replace(MEASURED, [*lines, "", "; ".join(commands)])
+    replace(EXTRAPOLATED, extrapolated(figures, max(sizes)))
+
+
+def extrapolated(figures: dict[str, float], size: int) -> list[str]:
+    """Hours of each stage by the speeds of the largest size that was measured, as if they grew with the cores."""
+    known = {name.split(".", 1)[1]: value for name, value in figures.items() if name.startswith(f"{size}.")}
+    speeds = {stage: known.get(f"{stage}.events_per_second") for stage in STAGES[:4]}
+    speeds["qa"] = known["events"] / known["qa.seconds"]
+    speeds["train"] = known["train.events_per_second"]
+    lines = [
+        f"| subjects x events, cores | {' | '.join(f'{stage}, h' for stage in speeds)} | tables, GiB |",
+        "|---|" + "---|" * (len(speeds) + 1),
+    ]
+    for subjects, events, cores in SIZES:
+        hours = [
+            # training is one machine's, and a pass over five million events is an epoch of it
+            5e6 * 10 / speed / 3600 if stage == "train" else subjects * events / speed / cores * MEASURED_CORES / 3600
+            for stage, speed in speeds.items()
+            if speed
+        ]
+        gib = known["bytes"] / known["events"] * subjects * events / GIB
+        cells = " | ".join(f"{value:,.1f}" for value in hours)
+        lines.append(f"| {subjects:,} x {events:,}, {cores} cores | {cells} | {gib:,.0f} |")
+    return lines
+
+
+def replace(mark: str, lines: list[str]) -> None:
+    """What stands on the page between a mark and the next end."""
+    head, rest = PAGE.read_text(encoding="utf-8").split(mark)
+    after = rest.split(END, 1)[1]
+    text = "\n".join(lines)
+    PAGE.write_text(f"{head}{mark}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
