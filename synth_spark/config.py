@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from synth_spark.config_problems import explained
 from synth_spark.errors import ConfigError
+from synth_spark.places import CATALOG_PATTERN, DEFAULT_SCHEMA, SCHEMA_PATTERN
 from synth_spark.seeds import MOST_SUBJECTS
 from synth_spark.yaml_file import read_yaml
 
@@ -359,8 +360,20 @@ class OutputSettings(Section):
         min_length=1,
         pattern=r"^[^\x00-\x1f]*$",
     )
+    catalog: str | None = Field(
+        None,
+        description="catalog that holds the synthetic tables in schema_name, under names of three parts: one of Unity "
+        "Catalog, or spark_catalog on one machine; default: they are Delta tables by path, below root; ${NAME} is a "
+        "variable of the environment",
+        pattern=CATALOG_PATTERN,
+        max_length=255,
+    )
     schema_name: str = Field(
-        "synthetic", description="schema of the published views", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128
+        DEFAULT_SCHEMA,
+        description="schema of the published views and, where there is a catalog, of the tables, one per data set; "
+        "${NAME} is a variable of the environment",
+        pattern=SCHEMA_PATTERN,
+        max_length=128,
     )
 
 

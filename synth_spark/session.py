@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from synth_spark.errors import EnvironmentProblem
 from synth_spark.jars import FIX, missing_jars
 from synth_spark.machine import JAVA_FIX, MINIMUM_JAVA, find_java, granted_cpus, granted_memory
+from synth_spark.places import LOCAL_CATALOG, CatalogSchema
 from synth_spark.workspace import Workspace
 
 GIB = 2**30
@@ -35,7 +36,7 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
     Args:
         workspace: where a local session keeps its warehouse and metastore.
         catalog: the session must remember views: on a local machine Spark's embedded metastore in the workspace,
-            which one process at a time can hold. Needs `workspace`.
+            which one process at a time can hold. Needs `workspace`; one whose tables have names needs it always.
         cores: processors of a local session; default: all that this process may use.
 
     Raises:
@@ -48,7 +49,7 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
         return SparkSession.builder.getOrCreate()
     if catalog and workspace is None:
         raise ValueError("catalog=True needs a workspace to keep the catalog in")
-    url = _metastore_url(workspace) if catalog and workspace else None
+    url = _metastore_url(workspace) if workspace and _is_embedded(workspace, catalog) else None
     running = _running_session()
     if running is not None:
         return _checked(running, url)
@@ -94,6 +95,13 @@ def driver_memory(total: int, cores: int) -> str:
     """Heap of the one JVM that does all the work: 1 GiB and half a GiB per processor, at most a quarter of `total`."""
     heap = min(GIB + cores * GIB // 2, total // 4)
     return f"{max(heap, GIB) // 2**20}m"
+
+
+def _is_embedded(workspace: Workspace, catalog: bool) -> bool:
+    """Whether the embedded metastore is what holds the views and tables that are asked for."""
+    return (catalog or isinstance(workspace.published, CatalogSchema)) and (
+        workspace.views.catalog in (None, LOCAL_CATALOG)
+    )
 
 
 def _metastore_url(workspace: Workspace) -> str:
@@ -181,6 +189,6 @@ def _open_catalog(spark: SparkSession, workspace: Workspace) -> None:
         spark.stop()
         _check_catalog_is_free(workspace)  # taken by another process in the meantime?
         raise EnvironmentProblem(
-            f"catalog {workspace.catalog}: cannot be opened; it holds nothing but views, so it may be removed and "
-            "is made anew by the next publication"
+            f"catalog {workspace.catalog}: cannot be opened; unless output.catalog is {LOCAL_CATALOG} it holds nothing "
+            "but views, so it may be removed and is made anew by the next publication"
         ) from error

@@ -63,17 +63,25 @@ def experiment_name(experiment: str) -> str:
     return f"{folder}/{experiment}" if folder else experiment
 
 
+def registered_name(experiment: str, schema: str | None, registry_uri: str) -> str:
+    """The model's name in the registry; that of Unity Catalog wants the catalog's schema before it."""
+    return f"{schema}.{experiment}" if schema is not None and registry_uri.startswith("databricks-uc") else experiment
+
+
 class Tracker:
     """One MLflow run, written by a thread of its own in the order of the calls.
 
     A run of the line has one MLflow run, found by the tag RUN_TAG, also when another process goes on with it.
     """
 
-    def __init__(self, root: Path, *, experiment: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: Path, *, experiment: str, run_id: str, tags: Mapping[str, str], schema: str | None = None
+    ) -> None:
         self.uri = default_uri(root)
         self._own_store = _TRACKING_URI not in os.environ
         self.mlflow_run_id: str | None = None
         self.failures: list[str] = []
+        self._schema = schema  # of a catalog, for models
         self._root, self._experiment, self._run_id, self._tags = root, experiment, run_id, dict(tags)
         self._client: Any = None
         self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -223,20 +231,25 @@ class Tracker:
             pip_requirements=files.requirements,
             signature=_signature(),
             input_example=_example(),
-            registered_model_name=self._experiment,
+            registered_model_name=self._model_name(),
         )
         version = self._model_version()
         if version is not None:
-            self._client.set_registered_model_alias(self._experiment, CANDIDATE, version)
+            self._client.set_registered_model_alias(self._model_name(), CANDIDATE, version)
 
     def _promote(self) -> None:
         version = self._model_version()
         if version is not None:
-            self._client.set_registered_model_alias(self._experiment, CHAMPION, version)
+            self._client.set_registered_model_alias(self._model_name(), CHAMPION, version)
+
+    def _model_name(self) -> str:
+        import mlflow
+
+        return registered_name(self._experiment, self._schema, mlflow.get_registry_uri())
 
     def _model_version(self) -> str | None:
         """The newest registered version that this run made."""
-        found = self._client.search_model_versions(f"name = '{self._experiment}'")
+        found = self._client.search_model_versions(f"name = '{self._model_name()}'")
         own = [version for version in found if version.run_id == self.mlflow_run_id]
         return max((version.version for version in own), key=int, default=None)
 

@@ -1,4 +1,4 @@
-"""${NAME} in a path of the config is a variable of the environment. [plain]"""
+"""${NAME} in a path or name of the config is a variable of the environment. [plain]"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def expand_variables(text: str, *, what: str, problem: type[SynthError]) -> str:
         if not value:
             raise problem(
                 f"{what} {text}: the environment variable {match[1]} is not set; "
-                f"set it (export {match[1]}=...), or write the folder into the config"
+                f"set it (export {match[1]}=...), or write its value into the config"
             )
         return value
 

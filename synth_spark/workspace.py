@@ -3,8 +3,8 @@
 <root>/secrets/salt             the owner's secret (0600), made on first use, never copied; or see SALT_VARIABLE
 <root>/runs/<run_id>/           everything one run makes, stage by stage
 <root>/reports/                 pages about several runs
-<root>/published/<table>        synthetic subjects, events, and the table of publications
-<root>/catalog/                 Spark's embedded metastore for local runs (views)
+<root>/published/<table>        synthetic subjects, events, and the table of publications, unless a catalog holds them
+<root>/catalog/                 Spark's embedded metastore for local runs: views, and the tables of spark_catalog
 <root>/mlflow.db, mlartifacts/  the local tracking store, unless MLFLOW_TRACKING_URI says otherwise
 """
 
@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from synth_spark.config import OutputSettings
 from synth_spark.errors import ConfigError, EnvironmentProblem
+from synth_spark.places import IN_SESSION, CatalogSchema, Place, Places, schema_at
 from synth_spark.variables import expand_variables
 
 SALT_VARIABLE = "SYNTH_SPARK_SALT"  # hex digits, from a secret store: for storage whose files everybody can read
@@ -90,10 +92,20 @@ class Workspace:
     """The root folder of one data set's runs and publications."""
 
     root: Path
+    views: CatalogSchema = IN_SESSION  # where the views are; if it names its catalog, the tables are there, too
+
+    @classmethod
+    def of(cls, output: OutputSettings) -> Workspace:
+        """The workspace of a config, with the place of its published tables; ${NAME} is a variable of the environment.
+
+        Raises:
+            ConfigError: a variable is not set, or holds no name.
+        """
+        return replace(cls.at(output.root), views=schema_at(output.catalog, output.schema_name))
 
     @classmethod
     def at(cls, root: str | Path) -> Workspace:
-        """The workspace at a folder, which need not exist yet; ${NAME} in it is a variable of the environment.
+        """The workspace at a folder, which need not exist yet, with its published tables in it; ${NAME} as above.
 
         Raises:
             ConfigError: a variable is not set.
@@ -120,9 +132,14 @@ class Workspace:
         return self.reports / f"compare_{first}_{second}.html"
 
     @property
-    def published(self) -> Path:
-        """Synthetic tables and the table of publications."""
-        return self.root / "published"
+    def published(self) -> Places:
+        """Synthetic tables, publications and decisions: a folder or, where the config names a catalog, a schema."""
+        return self.root / "published" if self.views.catalog is None else self.views
+
+    def told(self, place: Place) -> str:
+        """A place as messages name it: a path as seen from here, or a name."""
+        path = Path(place) if isinstance(place, str | Path) else None
+        return str(place) if path is None or not path.is_relative_to(self.root) else str(path.relative_to(self.root))
 
     @property
     def catalog(self) -> Path:

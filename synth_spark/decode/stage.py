@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -23,14 +22,15 @@ from synth_spark.decode.comments import column_comments
 from synth_spark.decode.events import Decoded, subjects_table, to_tables
 from synth_spark.decode.keys import check_room
 from synth_spark.histories import quoted
+from synth_spark.places import Places
 from synth_spark.progress import spark_progress
 from synth_spark.workspace import RunPaths
 
 Figures = dict[str, int | float | str]
 
 
-def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, published: Path) -> Figures:
-    """Decode paths.sampled_sequences into <published>/subjects and <published>/events under the run's id.
+def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, published: Places) -> Figures:
+    """Decode paths.sampled_sequences into the published tables of subjects and events under the run's id.
 
     Doing it again replaces the run's rows by the same ones; other runs' rows stay.
 

@@ -18,6 +18,7 @@ from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.removal import remove
 from synth_spark.pipeline.runs import load_state, runs_of
 from synth_spark.pipeline.summary import say
+from synth_spark.places import Place, TableName
 from synth_spark.workspace import RunPaths, Workspace
 
 _YOUNG_SECONDS = 3600  # a run that is just being made has no record yet, and a page no lock
@@ -38,11 +39,11 @@ class _Broom:
     dry_run: bool
     freed_bytes: int = 0
 
-    def tell(self, size: int, path: Path, why: str) -> None:
-        """One line, and the sum."""
-        self.freed_bytes += size
+    def tell(self, size: int | None, place: Place, why: str) -> None:
+        """One line, and the sum; None: nobody knows the size."""
+        self.freed_bytes += size or 0
         verb = "would remove" if self.dry_run else "removed"
-        say(f"{verb} {told_bytes(size):>8}  {path.relative_to(self.workspace.root)}: {why}")
+        say(f"{verb} {'?' if size is None else told_bytes(size):>8}  {self.workspace.told(place)}: {why}")
 
     def sweep(self, path: Path, why: str) -> None:
         """A file or folder."""
@@ -51,11 +52,11 @@ class _Broom:
             remove(path)
         self.tell(size, path, why)
 
-    def vacuum(self, table: Path, hours: int | None = None) -> None:
+    def vacuum(self, table: Place, hours: int | None = None) -> None:
         """Files of a table that no version within its retention needs."""
         files = tables.unneeded_files(self.spark, table, hours)
         if files:
-            size = sum(map(bytes_of, files))
+            size = None if isinstance(table, TableName) else sum(map(bytes_of, files))
             if not self.dry_run:
                 tables.vacuum(self.spark, table, hours)
             self.tell(size, table, f"{len(files)} files that no version within retention needs")
@@ -95,7 +96,7 @@ def clean(config_path: str | Path, *, older_than: int | None, intermediate: bool
         ConfigError: `older_than` is below the retention of a published table; runs were not looked at yet.
         ContractError: a process began to work on a run meanwhile.
     """
-    workspace = Workspace.at(load_config(config_path).output.root)
+    workspace = Workspace.of(load_config(config_path).output)
     with session(workspace) as spark:
         broom = _Broom(workspace, spark, dry_run)
         for name in (SUBJECTS_TABLE, EVENTS_TABLE, RUNS_TABLE, DECISIONS_TABLE):

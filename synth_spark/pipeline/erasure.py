@@ -55,7 +55,7 @@ def erase(config_path: str | Path, keys_file: Path, *, remedy: str | None, agree
         ContractError: the views show a run that would be deleted; nothing was done then.
     """
     config = load_config(config_path)
-    workspace = Workspace.at(config.output.root)
+    workspace = Workspace.of(config.output)
     with session(workspace) as spark:
         keys = read_keys(spark, keys_file)
         shown = newest(spark, workspace.published / RUNS_TABLE)

@@ -67,7 +67,7 @@ def publish(run: OpenRun, *, force: bool) -> Figures:
         ContractError: see run_publish.
     """
     try:
-        figures: Figures = run_publish(run.spark, run.config, run.workspace, run.paths, force=force)
+        figures: Figures = run_publish(run.spark, run.workspace, run.paths, force=force)
     except (GateFailed, GateUndecided):
         _record(run, REFUSED)
         raise

@@ -26,6 +26,7 @@ from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.inventory import bytes_of, told_bytes
 from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.summary import say
+from synth_spark.places import Places
 from synth_spark.publish.publications import Published
 from synth_spark.publish.read import published_rows, shown_publication
 from synth_spark.workspace import Workspace
@@ -58,11 +59,11 @@ def export(config_path: str | Path, target: Path, form: Format) -> None:
         raise ConfigError(f"{target}: exists already and stays as it is; name another target, or remove it first")
     if not target.parent.is_dir():
         raise ConfigError(f"{target}: folder {target.parent} does not exist; make it first")
-    workspace = Workspace.at(load_config(config_path).output.root)
+    workspace = Workspace.of(load_config(config_path).output)
     with session(workspace) as spark, _staging(target) as staging:
-        shown = shown_publication(spark, workspace)
+        shown = shown_publication(spark, workspace.published)
         say(f"publication {shown.number}, run {shown.run_id}")
-        names = _write_rows(spark, workspace, staging, shown)
+        names = _write_rows(spark, workspace.published, staging, shown)
         made = staging / "made"
         _convert(staging, names, made, form)
         os.rename(made, target)
@@ -76,11 +77,10 @@ def _staging(target: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _write_rows(spark: SparkSession, workspace: Workspace, staging: Path, shown: Published) -> list[str]:
+def _write_rows(spark: SparkSession, published: Places, staging: Path, shown: Published) -> list[str]:
     """One folder of Parquet files per table; the names of the tables."""
-    published = workspace.published
     names = [name for name in (SUBJECTS_TABLE, EVENTS_TABLE) if tables.exists(spark, published / name)]
-    frames = {name: published_rows(spark, workspace, name, shown.run_id) for name in names}
+    frames = {name: published_rows(spark, published, name, shown.run_id) for name in names}
     frames[DICTIONARY] = _dictionary(spark, frames)
     frames[PROVENANCE] = tables.read_table(spark, published / RUNS_TABLE).where(F.col(PUBLICATION) == shown.number)
     for name, rows in frames.items():

@@ -31,7 +31,7 @@ def run_line(
         SynthError: a stage cannot do its work; the message says what to do.
     """
     config = load_config(config_path)
-    workspace = Workspace.at(config.output.root)
+    workspace = Workspace.of(config.output)
     paths, state, reason = _choose(config, workspace, run_id, fresh)
     tell_plan(config, workspace, state, reason)
     if state.next_stage is None:

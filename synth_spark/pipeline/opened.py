@@ -46,6 +46,7 @@ class OpenRun:
             from synth_spark.session import get_spark
 
             self._session = get_spark(workspace=self.workspace, catalog=self.catalog)
+            _check_catalog(self._session, self.workspace)
         return self._session
 
     def save(self) -> None:
@@ -73,7 +74,8 @@ def open_run(
         stack.enter_context(run_lock(paths.folder))
         stack.enter_context(logs.configure(paths.run_id, paths.log))
         memory = stack.enter_context(PeakMemory())
-        tracker = Tracker(workspace.root, experiment=config.name, run_id=paths.run_id, tags=tags)
+        schema = None if workspace.views.catalog is None else str(workspace.views)
+        tracker = Tracker(workspace.root, experiment=config.name, run_id=paths.run_id, tags=tags, schema=schema)
         stack.enter_context(tracker)
         run = OpenRun(config, workspace, paths, state, tracker, memory, catalog)
         describe_run(run)
@@ -97,16 +99,30 @@ def open_run(
 
 @contextmanager
 def session(workspace: Workspace | None = None) -> Iterator[SparkSession]:
-    """A Spark session for tables by path. One that is made in here is stopped at the end, one that was there stays."""
+    """A Spark session for a workspace's tables. One that is made in here is stopped at the end, others stay.
+
+    Raises:
+        ConfigError: it does not know the catalog of the workspace's tables.
+    """
     from synth_spark.session import get_spark
 
     found = _has_session()
     spark = get_spark(workspace=workspace)
     try:
+        if workspace is not None:
+            _check_catalog(spark, workspace)
         yield spark
     finally:
         if not found:
             spark.stop()
+
+
+def _check_catalog(spark: SparkSession, workspace: Workspace) -> None:
+    """Before work: whether the session knows the catalog that the config names."""
+    if workspace.views.catalog is not None:
+        from synth_spark.tables import check_catalog
+
+        check_catalog(spark, workspace.views.catalog)
 
 
 def _has_session() -> bool:

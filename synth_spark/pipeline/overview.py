@@ -30,7 +30,7 @@ _TO_THE_RIGHT = ("subjects", "events", "size")
 
 def tell_runs(config_path: str | Path) -> None:
     """One line per run of the workspace, the newest last; subjects and events are those that were sampled."""
-    workspace = Workspace.at(load_config(config_path).output.root)
+    workspace = Workspace.of(load_config(config_path).output)
     states = runs_of(workspace)
     shown = shown_run(states)
     if states:
@@ -48,7 +48,7 @@ def tell_run(config_path: str | Path, run_id: str) -> None:
     Raises:
         ContractError: there is no such run.
     """
-    workspace = Workspace.at(load_config(config_path).output.root)
+    workspace = Workspace.of(load_config(config_path).output)
     paths = workspace.run(run_id)
     state, states = load_state(paths), runs_of(workspace)
     children = [other.run_id for other in states if other.parent == run_id]
@@ -80,7 +80,7 @@ def tell_differences(config_path: str | Path, first: str, second: str) -> None:
     Raises:
         ContractError: a run is not there.
     """
-    workspace = Workspace.at(load_config(config_path).output.root)
+    workspace = Workspace.of(load_config(config_path).output)
     (one, a), (two, b) = ((paths, load_state(paths)) for paths in (workspace.run(first), workspace.run(second)))
     groups = {
         "setting": (settings_of(one, a), settings_of(two, b)),

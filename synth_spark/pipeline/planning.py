@@ -25,7 +25,7 @@ def plan(config_path: str | Path) -> None:
         SourceError: the source cannot be learned from, or is too small.
     """
     config = load_config(config_path)
-    workspace = Workspace.at(config.output.root)
+    workspace = Workspace.of(config.output)
     with session() as spark:
         # where there is no workspace yet, there is no secret of its own: another split, of the same sizes
         salt = workspace.salt() if workspace.salt_file.exists() else secrets.token_bytes(32)

@@ -50,7 +50,7 @@ def delete_run(config_path: str | Path, run_id: str, *, agreed: Callable[[], boo
             its sequences.
     """
     check_run_id(run_id)
-    workspace = Workspace.at(load_config(config_path).output.root)
+    workspace = Workspace.of(load_config(config_path).output)
     paths = workspace.run(run_id)
     with ExitStack() as stack:
         if paths.folder.exists():  # else a lock would make it
@@ -67,13 +67,13 @@ def delete_run(config_path: str | Path, run_id: str, *, agreed: Callable[[], boo
         )
         if not paths.folder.exists() and not any(held.rows.values()):
             raise ContractError(f"run {run_id}: not found in {workspace.runs}; synth-spark runs list names them")
-        _tell_plan(paths, held)
+        _tell_plan(workspace, paths, held)
         if not agreed():
             say("nothing was removed")
             return
         for table in held.rows:
-            number = tables.delete_run(spark, workspace.published / table, run_id)
-            say(f"removed {number:,} rows from published/{table}")
+            place = workspace.published / table
+            say(f"removed {tables.delete_run(spark, place, run_id):,} rows from {workspace.told(place)}")
         paths.state.unlink(missing_ok=True)  # from here on no command goes on with it, and clean would end this
         remove(paths.folder)
     say(f"removed runs/{run_id}")
@@ -98,24 +98,25 @@ def _check_not_shown(spark: SparkSession, workspace: Workspace, run_id: str, con
 
 def _counted(spark: SparkSession, workspace: Workspace, run_id: str, names: tuple[str, ...]) -> dict[str, int]:
     """Rows of the run in each table that is there."""
-    paths = {name: workspace.published / name for name in names}
+    places = {name: workspace.published / name for name in names}
     return {
-        name: tables.read_table(spark, path).where(F.col(RUN_ID) == run_id).count()
-        for name, path in paths.items()
-        if tables.exists(spark, path)
+        name: tables.read_table(spark, place).where(F.col(RUN_ID) == run_id).count()
+        for name, place in places.items()
+        if tables.exists(spark, place)
     }
 
 
-def _tell_plan(paths: RunPaths, held: _Held) -> None:
+def _tell_plan(workspace: Workspace, paths: RunPaths, held: _Held) -> None:
     parts = sorted(((bytes_of(path), path.name) for path in paths.folder.glob("*")), reverse=True)
     largest = ", ".join(f"{name} {told_bytes(size)}" for size, name in parts[:4])
     say(f"run {paths.run_id}\n  goes:")
     say(f"    {paths.folder}: {told_bytes(sum(size for size, _ in parts))}" + (f" ({largest})" if largest else ""))
     for table, number in held.rows.items():
-        say(f"    published/{table}: {number:,} rows; their files follow with synth-spark clean, after retention")
+        name = workspace.told(workspace.published / table)
+        say(f"    {name}: {number:,} rows; their files follow with synth-spark clean, after retention")
     say("  stays:")
     for table, number in held.record.items():
-        say(f"    published/{table}: {number:,} rows, the record")
+        say(f"    {workspace.told(workspace.published / table)}: {number:,} rows, the record")
     say("    its MLflow run and registered models, and pages in reports/ that compare it")
     if held.readers:
         say(f"  drawn from its model: {', '.join(held.readers)}; {_READERS_LOSE}")

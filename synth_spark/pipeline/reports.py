@@ -34,7 +34,7 @@ def rewrite_report(config_path: str | Path, run_id: str | None = None) -> Path:
         ContractError: there is no such run, its qa stage is not done, or another process works on it.
     """
     config = load_config(config_path)
-    workspace = Workspace.at(config.output.root)
+    workspace = Workspace.of(config.output)
     state = find_run(workspace, config.name, run_id)
     paths = workspace.run(state.run_id)
     with run_lock(paths.folder):
@@ -49,7 +49,7 @@ def compare_runs(config_path: str | Path, first: str, second: str) -> Path:
     Raises:
         ContractError: a run is not there, or its qa stage is not done.
     """
-    workspace = Workspace.at(load_config(config_path).output.root)
+    workspace = Workspace.of(load_config(config_path).output)
     one, other = (_side(workspace, run_id, config_path) for run_id in (first, second))
     page = workspace.comparison(one.result.run_id, other.result.run_id)
     replace_text(page, render_comparison(one, other))

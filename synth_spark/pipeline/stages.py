@@ -58,7 +58,7 @@ def run_stage(
         ContractError: an earlier stage is missing, was made with other settings, or the run is published.
     """
     config = load_config(config_path)
-    workspace = Workspace.at(config.output.root)
+    workspace = Workspace.of(config.output)
     paths, state = _run_for(stage, config, workspace, run_id)
     if stage == "sample" and "decode" in state.stages:
         from synth_spark.pipeline.generations import new_generation
@@ -173,7 +173,10 @@ def _check_unpublished(run: OpenRun, stage: str) -> None:
 
 def _encode(run: OpenRun, force: bool) -> Figures:
     from synth_spark.encode.stage import run_encode
+    from synth_spark.publish.views import check_room
 
+    if run.workspace.views.catalog is not None:  # now: where publish finds out, hours of work are done
+        check_room(run.spark, run.workspace.views)
     return run_encode(run.spark, run.config, run.paths, salt=run.workspace.salt())
 
 

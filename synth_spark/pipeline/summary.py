@@ -102,15 +102,19 @@ def tell_gate(paths: RunPaths) -> None:
 def query_snippet(config: Config, workspace: Workspace) -> str:
     """Lines to paste into a Python session."""
     table = EVENTS_TABLE if config.source.event_table else SUBJECTS_TABLE
+    by_view = (
+        "    from synth_spark.workspace import Workspace\n"
+        f"    spark = get_spark(workspace=Workspace.at({str(workspace.root)!r}), catalog=True)\n"
+        f"    spark.sql('SELECT * FROM {workspace.views.view(table)}').show()"
+    )
+    if workspace.views.catalog is not None:
+        return "    from synth_spark.session import get_spark\n" + by_view
     return (
         "    import synth_spark\n"
         "    from synth_spark.session import get_spark\n"
         f"    {table} = synth_spark.read_published(get_spark(), {str(workspace.root)!r}, {table!r})\n"
         f"    {table}.show()\n"
-        "  or through the catalog's views:\n"
-        "    from synth_spark.workspace import Workspace\n"
-        f"    spark = get_spark(workspace=Workspace.at({str(workspace.root)!r}), catalog=True)\n"
-        f"    spark.sql('SELECT * FROM {config.output.schema_name}.{table}').show()"
+        "  or through the catalog's views:\n" + by_view
     )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark import tables
+from synth_spark.places import Place
 from synth_spark.qa_result import Criterion
 
 QA, PUBLISH = "qa", "publish"
@@ -24,6 +24,7 @@ SCHEMA = (
     f"criteria ARRAY<STRUCT<{_CRITERION.replace(' STRING', ': STRING').replace(' DOUBLE', ': DOUBLE')}>>"
 )
 PROPERTIES = {"delta.appendOnly": "true", "delta.enableDeletionVectors": "false"}
+COMMENT = "Every look at a holdout, every verdict, every publication or refusal; it only grows."
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,17 @@ class Decision:
     criteria: tuple[Criterion, ...]
 
 
-def evaluations(spark: SparkSession, path: Path, holdout: str) -> int:
+def evaluations(spark: SparkSession, place: Place, holdout: str) -> int:
     """How many times figures against a holdout have been made."""
-    if not tables.exists(spark, path):
+    if not tables.exists(spark, place):
         return 0
-    known = tables.read_table(spark, path)
+    known = tables.read_table(spark, place)
     return known.where((F.col("stage") == QA) & (F.col("holdout") == holdout)).count()
 
 
-def record(spark: SparkSession, path: Path, decision: Decision) -> None:
+def record(spark: SparkSession, place: Place, decision: Decision) -> None:
     """Append a decision."""
-    pairs = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
-    spark.sql(f"CREATE TABLE IF NOT EXISTS {tables.identifier(path)} ({SCHEMA}) USING delta TBLPROPERTIES ({pairs})")
+    tables.ensure_table(spark, place, SCHEMA, PROPERTIES, COMMENT)
     row: dict[str, Any] = {"decided_at": datetime.now(UTC), **asdict(decision)}
     row["criteria"] = [{**asdict(item), "mark": item.mark} for item in decision.criteria]
-    spark.createDataFrame([row], SCHEMA).write.format("delta").mode("append").save(str(path))
+    tables.append_rows(spark.createDataFrame([row], SCHEMA), place)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +15,7 @@ from pyspark.sql import functions as F
 from synth_spark import tables
 from synth_spark.columns import PUBLICATION, RUN_ID
 from synth_spark.errors import ContractError
+from synth_spark.places import Place
 
 SCHEMA = (
     "publication BIGINT, run_id STRING, published_at TIMESTAMP, codebook_fingerprint STRING, model_digest STRING, "
@@ -28,6 +28,7 @@ PROPERTIES = {
     "delta.appendOnly": "true",
     "delta.enableDeletionVectors": "false",
 }
+COMMENT = "Publications of synthetic runs; the row with the highest number names the run that the views show."
 _ATTEMPTS = 20  # of concurrent publications, each attempt loses to one that succeeded
 
 
@@ -54,45 +55,40 @@ class Published:
     run_id: str
 
 
-def newest(spark: SparkSession, path: Path) -> Published | None:
+def newest(spark: SparkSession, place: Place) -> Published | None:
     """The publication that the views show; None before the first."""
-    if not tables.exists(spark, path):
+    if not tables.exists(spark, place):
         return None
-    row = tables.read_table(spark, path).select(PUBLICATION, RUN_ID).orderBy(F.col(PUBLICATION).desc()).first()
+    row = tables.read_table(spark, place).select(PUBLICATION, RUN_ID).orderBy(F.col(PUBLICATION).desc()).first()
     return Published(row[PUBLICATION], row[RUN_ID]) if row is not None else None
 
 
-def is_published(spark: SparkSession, path: Path, run_id: str) -> bool:
+def is_published(spark: SparkSession, place: Place, run_id: str) -> bool:
     """Whether the run was ever published, so that its rows must stay as they are."""
-    if not tables.exists(spark, path):
+    if not tables.exists(spark, place):
         return False
-    return bool(tables.read_table(spark, path).where(F.col(RUN_ID) == run_id).head(1))
+    return bool(tables.read_table(spark, place).where(F.col(RUN_ID) == run_id).head(1))
 
 
-def append(spark: SparkSession, path: Path, publication: Publication) -> Published:
+def append(spark: SparkSession, place: Place, publication: Publication) -> Published:
     """Add the row under the next number, which no other publication gets.
 
     Raises:
         ContractError: others published again and again meanwhile.
     """
-    _create(spark, path)
+    tables.ensure_table(spark, place, SCHEMA, PROPERTIES, COMMENT)
     for _ in range(_ATTEMPTS):
-        last = newest(spark, path)
+        last = newest(spark, place)
         number = last.number + 1 if last else 1
         try:
-            _insert_if_free(spark, path, _row(spark, number, publication))
+            tables.insert_if_free(_row(spark, number, publication), place, PUBLICATION)
         except Exception as error:
             if not tables.is_conflict(error):
                 raise
             continue
-        if _holders(spark, path, number) == [publication.run_id]:
+        if _holders(spark, place, number) == [publication.run_id]:
             return Published(number, publication.run_id)
-    raise ContractError(f"table {path}: {_ATTEMPTS} other publications came first; run publish again")
-
-
-def _create(spark: SparkSession, path: Path) -> None:
-    pairs = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
-    spark.sql(f"CREATE TABLE IF NOT EXISTS {tables.identifier(path)} ({SCHEMA}) USING delta TBLPROPERTIES ({pairs})")
+    raise ContractError(f"table {place}: {_ATTEMPTS} other publications came first; run publish again")
 
 
 def _row(spark: SparkSession, number: int, publication: Publication) -> DataFrame:
@@ -100,14 +96,6 @@ def _row(spark: SparkSession, number: int, publication: Publication) -> DataFram
     return spark.createDataFrame([values], SCHEMA)
 
 
-def _insert_if_free(spark: SparkSession, path: Path, row: DataFrame) -> None:
-    """Insert unless the number is taken; a concurrent insert of the same number makes one of the two fail."""
-    from delta.tables import DeltaTable
-
-    target = DeltaTable.forPath(spark, str(path)).alias("t")
-    target.merge(row.alias("s"), f"t.{PUBLICATION} = s.{PUBLICATION}").whenNotMatchedInsertAll().execute()
-
-
-def _holders(spark: SparkSession, path: Path, number: int) -> list[str]:
-    rows = tables.read_table(spark, path).where(F.col(PUBLICATION) == number).select(RUN_ID).collect()
+def _holders(spark: SparkSession, place: Place, number: int) -> list[str]:
+    rows = tables.read_table(spark, place).where(F.col(PUBLICATION) == number).select(RUN_ID).collect()
     return [row[RUN_ID] for row in rows]

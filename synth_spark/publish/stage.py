@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 from synth_spark import tables
 from synth_spark.codebook import Codebook
 from synth_spark.columns import EVENTS_TABLE, NUM_EVENTS, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
-from synth_spark.config import Config
 from synth_spark.errors import ContractError
 from synth_spark.logs import stage_logger
 from synth_spark.model.facts import read_facts
+from synth_spark.places import Place
 from synth_spark.publish.publications import Publication, append, newest
 from synth_spark.publish.verdict import read_result, require
 from synth_spark.publish.views import ensure_views
@@ -24,10 +24,8 @@ from synth_spark.workspace import RunPaths, Workspace
 _KEPT_FIGURES = ("accuracy.", "dcr_share", "auc_event", "membership.")  # those that go into the runs table
 
 
-def run_publish(
-    spark: SparkSession, config: Config, workspace: Workspace, paths: RunPaths, *, force: bool
-) -> dict[str, Any]:
-    """Check the gate and the rows, then append one row to <published>/runs, which turns the views to this run.
+def run_publish(spark: SparkSession, workspace: Workspace, paths: RunPaths, *, force: bool) -> dict[str, Any]:
+    """Check the gate and the rows, then append one row to the table of runs, which turns the views to this run.
 
     A run that is the newest publication already stays so: nothing is written. `force` publishes against the gate
     and records that with the criteria that were not met; missing rows are never published.
@@ -51,7 +49,7 @@ def run_publish(
         logger.info("publication %d: run %s, gate %s", shown.number, paths.run_id, result.verdict)
     else:
         logger.info("run %s is publication %d already, nothing to do", paths.run_id, shown.number)
-    changed = ensure_views(spark, workspace.published, config.output.schema_name, planned)
+    changed = ensure_views(spark, workspace.published, workspace.views, planned)
     return {
         "publication": shown.number,
         "already_published": int(repeated),
@@ -75,11 +73,11 @@ def _planned(spark: SparkSession, sampled: Path, codebook: Codebook) -> dict[str
     return planned
 
 
-def _check_rows(spark: SparkSession, path: Path, run_id: str, planned: int) -> None:
-    found = tables.read_table(spark, path).where(F.col(RUN_ID) == run_id).count()
+def _check_rows(spark: SparkSession, place: Place, run_id: str, planned: int) -> None:
+    found = tables.read_table(spark, place).where(F.col(RUN_ID) == run_id).count()
     if found != planned:
         raise ContractError(
-            f"table {path}: {found} rows of run {run_id}, {planned} were sampled; nothing was published; "
+            f"table {place}: {found} rows of run {run_id}, {planned} were sampled; nothing was published; "
             "run decode again"
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -25,6 +24,7 @@ from synth_spark.errors import ContractError, GateUndecided
 from synth_spark.histories import Histories, histories_of
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
+from synth_spark.places import Place, Places
 from synth_spark.progress import spark_progress
 from synth_spark.qa.compare import DIGITS, by_subject, compare
 from synth_spark.qa.gate import judge
@@ -53,14 +53,14 @@ def run_qa(
     paths: RunPaths,
     *,
     salt: bytes,
-    published: Path,
+    published: Places,
     attackers: Attackers,
     measured: Mapping[str, float],
 ) -> QaResult:
     """Compare the run's synthetic tables with the source, attack, judge. Writes nothing: who calls discloses.
 
     Args:
-        published: folder of the physical tables `subjects` and, unless data are flat, `events`.
+        published: folder or schema of the physical tables `subjects` and, unless data are flat, `events`.
         measured: figures that are known already.
 
     Raises:
@@ -149,8 +149,8 @@ def _subject_key(codebook: Codebook) -> str | None:
     return described.key if described else None
 
 
-def _written(spark: SparkSession, path: Path, run_id: str) -> DataFrame:
-    return tables.read_table(spark, path).where(F.col(RUN_ID) == run_id)
+def _written(spark: SparkSession, place: Place, run_id: str) -> DataFrame:
+    return tables.read_table(spark, place).where(F.col(RUN_ID) == run_id)
 
 
 def protection_counts(codebook: Codebook) -> dict[str, dict[str, int]]:

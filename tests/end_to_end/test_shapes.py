@@ -168,9 +168,12 @@ def test_attributes_with_and_without_events(line: Line) -> None:
         "subjects": {"path": str(line.folder / "people.parquet"), "format": "parquet", "key": "id"},
         "events": [{"path": str(line.folder / "contacts.parquet"), "format": "parquet", "key": "id", "order_by": "at"}],
     }
-    figures, _ = line.run("contacts", source)
+    output = {"root": str(line.folder / "workspace"), "catalog": "spark_catalog", "schema_name": "contacts"}
+    figures, told = line.run("contacts", source, output=output)  # by name
+    assert "spark_catalog.contacts.events" in told and not (line.folder / "workspace" / "published").exists()
     assert figures["order_violations"] == figures["orphans"] == figures["duplicate_keys"] == 0
-    subjects, events = line.published("subjects").toPandas(), line.published("events")
+    subjects, events = (line.spark.table(f"spark_catalog.contacts.{name}") for name in ("subjects", "events"))
+    subjects = subjects.toPandas()
     assert list(subjects.columns) == ["id", "plan", "born", "limit"] and dict(events.dtypes)["at"] == "timestamp"
     assert set(subjects["plan"]) == {"none", "some", "many"} and len(subjects) == figures["subjects.training"]
     counts = events.groupBy("id").count().toPandas()

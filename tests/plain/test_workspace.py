@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from synth_spark import doctor
+from synth_spark.config import OutputSettings
 from synth_spark.errors import ConfigError, ContractError, EnvironmentProblem
 from synth_spark.pipeline import opened
 from synth_spark.pipeline.lock import is_held, run_lock
-from synth_spark.tracking import EXPERIMENT_FOLDER, experiment_name
+from synth_spark.tracking import EXPERIMENT_FOLDER, experiment_name, registered_name
 from synth_spark.workspace import SALT_VARIABLE, Workspace
 
 GIVEN = "0f" * 32
@@ -29,6 +30,31 @@ def test_a_variable_that_is_not_set_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("SYNTH_SPARK_ROOT", raising=False)
     with pytest.raises(ConfigError, match=r"\$\{SYNTH_SPARK_ROOT\}/one: .* SYNTH_SPARK_ROOT is not set"):
         Workspace.at("${SYNTH_SPARK_ROOT}/one")
+
+
+def test_published_tables_are_below_the_root_or_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG", "main-eu")
+    by_path = Workspace.of(OutputSettings(root="/data/one", schema_name="shop"))
+    assert by_path.published / "events" == Path("/data/one/published/events")
+    assert str(by_path.views.view("events")) == "shop.events"
+    assert by_path.told(by_path.published / "events") == "published/events"
+    by_name = Workspace.of(OutputSettings(root="/data/one", catalog="${CATALOG}", schema_name="shop_2"))
+    names = [by_name.told(by_name.published / table) for table in ("subjects", "events", "runs", "decisions")]
+    assert names == [f"main-eu.shop_2.{table}" for table in ("all_subjects", "all_events", "runs", "decisions")]
+    assert str(by_name.views.view("events")) == "main-eu.shop_2.events"
+
+
+@pytest.mark.parametrize("value", ["a.b", "s; DROP TABLE t", "${CATALOG}", ""])
+def test_a_variable_that_holds_no_name_is_told(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG", value)
+    with pytest.raises(ConfigError, match=r"output.catalog \$\{CATALOG\}: "):
+        Workspace.of(OutputSettings(catalog="${CATALOG}"))
+
+
+@pytest.mark.parametrize(("registry", "name"), [("databricks-uc", "main.shop.cdnow"), ("databricks", "cdnow")])
+def test_a_model_has_three_names_in_unity_catalog_only(registry: str, name: str) -> None:
+    assert registered_name("cdnow", "main.shop", registry) == name
+    assert registered_name("cdnow", None, registry) == "cdnow"
 
 
 def test_a_given_salt_leaves_no_file(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,14 @@ MAKE_VIEW = """
     spark.range(7).write.format("delta").save(table)
     spark.sql("CREATE SCHEMA synthetic")
     spark.sql(f"CREATE VIEW synthetic.events AS SELECT * FROM delta.`{table}` WHERE id < 5")
+    from synth_spark import tables
+    from synth_spark.config import OutputSettings
+    named = Workspace.of(OutputSettings(root=sys.argv[1], catalog="spark_catalog", schema_name="named"))
+    rows = spark.range(3).selectExpr("id AS `odd, name`", "'r' AS run_id")
+    place = named.published / "events"
+    assert get_spark(workspace=named) is spark
+    tables.replace_run(rows, place, "r", expected_rows=3, properties={"a": "b"})
+    spark.sql(f"CREATE VIEW spark_catalog.named.events AS SELECT `odd, name` FROM {tables.identifier(place)}")
 """
 READ_VIEW = """
     import subprocess, sys
@@ -107,6 +115,7 @@ READ_VIEW = """
     workspace = Workspace.at(sys.argv[1])
     spark = get_spark(workspace=workspace, catalog=True, cores=1)
     print("rows", spark.table("synthetic.events").count())
+    print("named rows", spark.table("spark_catalog.named.events").count())
     second = "import sys; from synth_spark.session import get_spark; from synth_spark.workspace import Workspace; "
     second += "get_spark(workspace=Workspace.at(sys.argv[1]), catalog=True)"
     print(subprocess.run([sys.executable, "-c", second, sys.argv[1]], capture_output=True, text=True).stderr)
@@ -122,7 +131,7 @@ def test_views_outlive_the_process_and_a_second_session_is_refused(tmp_path: Pat
     assert made.returncode == 0, made.stderr
     read = _run(READ_VIEW, cwd, str(root))
     assert read.returncode == 0, read.stderr
-    assert "rows 5" in read.stdout
+    assert "rows 5" in read.stdout and "named rows 3" in read.stdout
     assert f"EnvironmentProblem: catalog {root / 'catalog'}: another process holds it" in read.stdout
     assert not list(cwd.iterdir()), "nothing may be left in the folder where a command runs"
     noise = [line for line in made.stderr.splitlines() if "incubator" not in line]

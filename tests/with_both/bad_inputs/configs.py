@@ -84,6 +84,7 @@ VALUES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "a name that climbs": ("name", "../../etc", ("name", "'../../etc'", "match")),
     "a name of 5,000 letters": ("name", "n" * 5000, ("name", "at most 100")),
     "a schema of SQL": ("output.schema_name", "s; DROP TABLE runs", ("output.schema_name", "match")),
+    "a catalog of SQL": ("output.catalog", "main`.x", ("output.catalog", "match")),
     "no workspace": ("output.root", "", ("output.root", "''")),
     "a workspace with a null byte": ("output.root", "a\0b", ("output.root", "match")),
     "two event tables": ("source.events", GOOD["source"]["events"] * 2, ("source", "2 event tables")),
