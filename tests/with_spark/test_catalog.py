@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pyarrow.parquet as parquet
 import pytest
 import yaml
 from pyspark.sql import functions as F
@@ -62,11 +63,6 @@ def _write(spark: SparkSession, workspace: Workspace, run_id: str, values: range
     )
 
 
-def _publish(spark: SparkSession, workspace: Workspace, run_id: str) -> int:
-    publication = Publication(run_id, "fingerprint", "digest", 1, 2, "passed", False)
-    return append(spark, workspace.published / RUNS_TABLE, publication).number
-
-
 def _values(rows: DataFrame) -> list[Any]:
     return sorted(row[0] for row in rows.select(quoted(ODD)).collect())
 
@@ -83,7 +79,8 @@ def test_the_life_of_published_tables(spark: SparkSession, config: Path, tmp_pat
         _write(spark, workspace, run_id, values)  # the last time again, with other rows
     record(spark, published / DECISIONS_TABLE, Decision("one", QA, "passed", "holdout", 1, ()))
     assert evaluations(spark, published / DECISIONS_TABLE, "holdout") == 1
-    assert [_publish(spark, workspace, run_id) for run_id in ("one", "two")] == [1, 2]
+    publication = Publication("two", "fingerprint", "digest", 1, 2, "passed", False)
+    assert append(spark, published / RUNS_TABLE, publication).number == 1
     assert ensure_views(spark, published, views, [EVENTS_TABLE]) == [f"`spark_catalog`.`{SCHEMA}`.`events`"]
     assert ensure_views(spark, published, views, [EVENTS_TABLE]) == [], "nothing has changed"
 
@@ -94,14 +91,13 @@ def test_the_life_of_published_tables(spark: SparkSession, config: Path, tmp_pat
     assert view.schema.fields[0].metadata["comment"] == "it's odd" and view.columns == [ODD]
     assert _values(view) == _values(read_published(spark, views, EVENTS_TABLE)) == list(range(10, 17))
     export(config, tmp_path / "out", Format.PARQUET)
-    assert _values(spark.read.parquet(str(tmp_path / "out" / "events.parquet"))) == list(range(10, 17))
+    assert parquet.read_table(tmp_path / "out" / "events.parquet").num_rows == 7
     assert _values(tables.read_table(spark, published / EVENTS_TABLE).where(f"{RUN_ID} = 'one'")) == [0, 1, 2]
 
     with pytest.raises(ContractError, match="the views show it"):
         delete_run(config, "two", agreed=lambda: True)
     delete_run(config, "one", agreed=lambda: True)
     assert f"removed 3 rows from spark_catalog.{SCHEMA}.all_events" in capsys.readouterr().out
-    assert tables.read_table(spark, published / EVENTS_TABLE).where(f"{RUN_ID} = 'one'").count() == 0
     assert not (workspace.root / "published").exists()
 
 
