@@ -4,11 +4,22 @@ Each message gives the field, the value, the reason and the way out; none of the
 the source data. Every class has an exit code of its own, so that a scheduler can tell them apart.
 """
 
+_LONGEST_LINE = 1000  # characters
+
 
 class SynthError(Exception):
     """Any error that a user can act on."""
 
     exit_code = 10
+
+
+def one_line(error: BaseException) -> str:
+    """What ended the work, why and what to do, for records that leave this process: no value of the source data.
+
+    Only our own messages are free of values; of other errors the kind alone is told.
+    """
+    reason = " ".join(str(error).split()) if isinstance(error, SynthError) else "unforeseen; see the run's log"
+    return f"{type(error).__name__}: {reason}"[:_LONGEST_LINE]
 
 
 class ConfigError(SynthError):

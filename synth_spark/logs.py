@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = "synth_spark"
+LINE = "line"  # the stage of what concerns a run as a whole
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "stage"}
 
 
@@ -36,7 +37,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "run_id": self.run_id,
-            "stage": getattr(record, "stage", None),
+            "stage": getattr(record, "stage", LINE),
             "message": record.getMessage(),
         }
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD and key not in line}

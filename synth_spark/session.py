@@ -28,9 +28,15 @@ DRIVER_MEMORY = "SYNTH_SPARK_DRIVER_MEMORY"  # environment variable, in Spark's 
 # pyspark 4 writes errors of a query to stderr through them, values of the data included, before anybody can catch them
 _QUOTING_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _METASTORE_URL = "spark.hadoop.javax.jdo.option.ConnectionURL"
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
 
 
-def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, cores: int | None = None) -> SparkSession:
+def get_spark(
+    *, workspace: Workspace | None = None, catalog: bool = False, cores: int | None = None, delta: bool = True
+) -> SparkSession:
     """A session that reads and writes Delta, in UTC.
 
     Args:
@@ -38,6 +44,7 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
         catalog: the session must remember views: on a local machine Spark's embedded metastore in the workspace,
             which one process at a time can hold. Needs `workspace`; one whose tables have names needs it always.
         cores: processors of a local session; default: all that this process may use.
+        delta: a new local session needs Delta and its jars; without it pyspark and Java are enough.
 
     Raises:
         EnvironmentProblem: no Java, no Delta jars, the catalog is held by another process, or the running session
@@ -53,10 +60,11 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
     running = _running_session()
     if running is not None:
         return _checked(running, url)
-    _check_machine()
+    _check_machine(delta=delta)
     if url and workspace and SparkContext._gateway is None:  # a JVM of our own may hold it, and can open it again
         _check_catalog_is_free(workspace)
-    return _start(local_settings(workspace, url, cores or granted_cpus()), workspace, url)
+    settings = local_settings(workspace, url, cores or granted_cpus())
+    return _start(settings | _DELTA if delta else settings, workspace, url)
 
 
 def local_settings(workspace: Workspace | None, metastore_url: str | None, cores: int) -> dict[str, str]:
@@ -75,8 +83,6 @@ def local_settings(workspace: Workspace | None, metastore_url: str | None, cores
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(warehouse / "warehouse"),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
         # VACUUM spreads its listing over as many tasks, whatever there is to list: 10,000 by default
@@ -127,12 +133,12 @@ def _checked(running: SparkSession, metastore_url: str | None) -> SparkSession:
     return running
 
 
-def _check_machine() -> None:
+def _check_machine(*, delta: bool) -> None:
     java = find_java()
     if java is None or java.version < MINIMUM_JAVA:
         found = "none found" if java is None else f"{java.executable} is version {java.version}"
         raise EnvironmentProblem(f"Java: {found}, Spark needs {MINIMUM_JAVA}; {JAVA_FIX}")
-    missing = missing_jars()
+    missing = missing_jars() if delta else []
     if missing:
         raise EnvironmentProblem(f"Delta jars: {', '.join(missing)} missing in pyspark's jars folder; {FIX}")
 

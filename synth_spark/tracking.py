@@ -22,12 +22,16 @@ from types import TracebackType
 from typing import Any
 
 RUN_TAG = "synth_spark.run_id"
+STAGE_TAG = "synth_spark.stage"  # of the child runs
+BEING_LOGGED = "SYNTH_SPARK_MODEL_IS_LOGGED"  # environment; MLflow 3 loads and asks each model that it logs
+ENDED = "ended"  # tag: how the last work on a run, or a stage, ended: well, or what, why and what to do
 CANDIDATE, CHAMPION = "candidate", "champion"  # alias of a trained model, and of the one that passed the gate
 EXPERIMENT_FOLDER = "SYNTH_SPARK_EXPERIMENT_FOLDER"  # environment; Databricks wants experiments in a workspace folder
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
+_PARENT_TAG = "mlflow.parentRunId"
 _NAME = re.compile(r"[^\w\-. :/]")  # what MLflow does not allow in names of parameters and metrics
-_MAX_VALUE = 500  # characters of a parameter; the limit of MLflow 2.13
-_BATCH = 100  # parameters per call; the limit of MLflow
+_MAX_VALUE, _MAX_TAG = 500, 5000  # characters of a parameter and of a tag; the limits of MLflow 2.13
+_BATCH, _METRICS = 100, 900  # parameters or tags, and metrics beside tags, per call; the limits of MLflow
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +54,7 @@ class ModelFiles:
     package: Path  # folder of this package, shipped with the model
     settings: dict[str, Any]
     requirements: list[str]
+    columns: dict[str, str | dict[str, str]]  # of an answer, with their types; a list of rows has columns of its own
 
 
 def default_uri(root: Path) -> str:
@@ -71,7 +76,8 @@ def registered_name(experiment: str, schema: str | None, registry_uri: str) -> s
 class Tracker:
     """One MLflow run, written by a thread of its own in the order of the calls.
 
-    A run of the line has one MLflow run, found by the tag RUN_TAG, also when another process goes on with it.
+    A run of the line has one MLflow run, found by the tag RUN_TAG, also when another process goes on with it. Each
+    attempt at a stage is a child of it.
     """
 
     def __init__(
@@ -87,6 +93,8 @@ class Tracker:
         self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
         self._status = "FAILED"
+        self._home = ""  # id of the experiment
+        self._child: str | None = None  # the MLflow run of the stage that is at work
 
     def __enter__(self) -> Tracker:
         self._thread.start()
@@ -113,7 +121,17 @@ class Tracker:
     def metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
         """Metrics of one step; values that are no numbers are left out."""
         now = int(time.time() * 1000)
-        self._submit(lambda: self._log_metrics(values, step, now))
+        self._submit(lambda: self._log(self.mlflow_run_id, _metrics(values, step, now), []))
+
+    def stage_begun(self, stage: str) -> None:
+        """Begin a child run; one that a killed process left open has ended as KILLED by now."""
+        now = int(time.time() * 1000)
+        self._submit(lambda: self._begin_child(stage, now))
+
+    def stage_ended(self, values: Mapping[str, Any], tags: Mapping[str, str], *, well: bool) -> None:
+        """End the child run with figures and tags of its own."""
+        now = int(time.time() * 1000)
+        self._submit(lambda: self._end_child(values, tags, "FINISHED" if well else "FAILED", now))
 
     def inputs(self, tables: list[Input]) -> None:
         """The tables that the run learns from."""
@@ -125,9 +143,7 @@ class Tracker:
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Tags of the run."""
-        self._submit(
-            lambda: [self._client.set_tag(self.mlflow_run_id, key, str(value)) for key, value in values.items()]
-        )
+        self._submit(lambda: self._log(self.mlflow_run_id, [], _tags(values)))
 
     def model(self, files: ModelFiles) -> None:
         """Log and register a model under the experiment's name, with alias CANDIDATE."""
@@ -174,7 +190,7 @@ class Tracker:
         mlflow.set_tracking_uri(self.uri)
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # the import sets it anew
         self._client = mlflow.MlflowClient()
-        experiment = self._experiment_id()
+        self._home = experiment = self._experiment_id()
         found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{self._run_id}'", max_results=1)
         run = (
             found[0]
@@ -183,6 +199,29 @@ class Tracker:
         )
         mlflow.start_run(run_id=run.info.run_id, log_system_metrics=True)
         self.mlflow_run_id = run.info.run_id
+        if found:
+            self._end_killed(experiment, run.info.run_id)
+
+    def _end_killed(self, experiment: str, parent: str) -> None:
+        """Children that are still open were left by a process that is gone: only one at a time works on a run."""
+        wanted = f"attributes.status = 'RUNNING' and tags.`{_PARENT_TAG}` = '{parent}'"
+        for child in self._client.search_runs([experiment], wanted):
+            self._client.set_terminated(child.info.run_id, "KILLED")
+
+    def _begin_child(self, stage: str, time_ms: int) -> None:
+        self._child = None
+        tags = {_PARENT_TAG: self.mlflow_run_id, STAGE_TAG: stage}
+        child = self._client.create_run(self._home, start_time=time_ms, tags=tags, run_name=stage)
+        self._child = child.info.run_id
+
+    def _end_child(self, values: Mapping[str, Any], tags: Mapping[str, str], status: str, time_ms: int) -> None:
+        child, self._child = self._child, None
+        if child is None:  # it was not begun, which is noted
+            return
+        try:
+            self._log(child, _metrics(values, 0, time_ms), _tags(tags))
+        finally:
+            self._client.set_terminated(child, status, time_ms)
 
     def _experiment_id(self) -> str:
         name = experiment_name(self._experiment)
@@ -203,13 +242,11 @@ class Tracker:
             part = slice(start, start + _BATCH)
             self._client.log_batch(self.mlflow_run_id, params=new[part], tags=tags[part])
 
-    def _log_metrics(self, values: Mapping[str, Any], step: int, time_ms: int) -> None:
-        from mlflow.entities import Metric
-
-        numbers = {key: value for key, value in values.items() if isinstance(value, (int, float))}
-        metrics = [Metric(_clean(key), float(value), time_ms, step) for key, value in numbers.items()]
-        for start in range(0, len(metrics), _BATCH):
-            self._client.log_batch(self.mlflow_run_id, metrics=metrics[start : start + _BATCH])
+    def _log(self, mlflow_run: str | None, metrics: list[Any], tags: list[Any]) -> None:
+        """In as few calls as the store allows."""
+        while metrics or tags:
+            self._client.log_batch(mlflow_run, metrics=metrics[:_METRICS], tags=tags[:_BATCH])
+            metrics, tags = metrics[_METRICS:], tags[_BATCH:]
 
     def _log_inputs(self, tables: list[Input]) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -222,17 +259,21 @@ class Tracker:
         import mlflow
 
         name = {"name": "model"} if int(mlflow.__version__.split(".")[0]) >= 3 else {"artifact_path": "model"}
-        mlflow.pyfunc.log_model(
-            **name,
-            python_model=str(files.code),
-            artifacts={"model": str(files.folder)},
-            model_config=files.settings,
-            code_paths=[str(files.package)],
-            pip_requirements=files.requirements,
-            signature=_signature(),
-            input_example=_example(),
-            registered_model_name=self._model_name(),
-        )
+        os.environ[BEING_LOGGED] = "1"
+        try:
+            mlflow.pyfunc.log_model(
+                **name,
+                python_model=str(files.code),
+                artifacts={"model": str(files.folder)},
+                model_config=files.settings,
+                code_paths=[str(files.package)],
+                pip_requirements=files.requirements,
+                signature=_signature(files.columns),
+                input_example=_example(),
+                registered_model_name=self._model_name(),
+            )
+        finally:
+            del os.environ[BEING_LOGGED]
         version = self._model_version()
         if version is not None:
             self._client.set_registered_model_alias(self._model_name(), CANDIDATE, version)
@@ -263,15 +304,31 @@ class Tracker:
             self._client.update_run(self.mlflow_run_id, status="RUNNING")
 
 
-def _signature() -> Any:
+def _metrics(values: Mapping[str, Any], step: int, time_ms: int) -> list[Any]:
+    from mlflow.entities import Metric
+
+    numbers = {key: value for key, value in values.items() if isinstance(value, (int, float))}
+    return [Metric(_clean(key), float(value), time_ms, step) for key, value in numbers.items()]
+
+
+def _tags(values: Mapping[str, str]) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    return [RunTag(_clean(key), str(value)[:_MAX_TAG]) for key, value in values.items()]
+
+
+def _signature(columns: dict[str, str | dict[str, str]]) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import Array, Object, Property
+
+    def spec(name: str, kind: str | dict[str, str]) -> Any:
+        if isinstance(kind, str):
+            return ColSpec(DataType[kind], name, required=False)
+        return ColSpec(Array(Object([Property(n, DataType[k], required=False) for n, k in kind.items()])), name)
 
     asked: list[Any] = [ColSpec(DataType.long, "num_subjects"), ColSpec(DataType.long, "seed")]
-    given: list[Any] = [ColSpec(DataType.long, "subject_number"), ColSpec(DataType.long, "num_events")]
-    codes = [ColSpec(Array(DataType.long), "static_codes"), ColSpec(Array(DataType.long), "event_codes")]
-    return ModelSignature(inputs=Schema(asked), outputs=Schema(given + codes))
+    return ModelSignature(inputs=Schema(asked), outputs=Schema([spec(*column) for column in columns.items()]))
 
 
 def _example() -> Any:

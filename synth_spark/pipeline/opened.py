@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING
 
 from synth_spark import logs
 from synth_spark.config import Config
-from synth_spark.errors import SynthError
+from synth_spark.errors import one_line
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
 from synth_spark.pipeline.runs import RunState, save_state
+from synth_spark.pipeline.spark_totals import spark_totals
 from synth_spark.workspace import RunPaths, Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from synth_spark.tracking import Tracker
-
-ENDED = "ended"  # tag: how the last command that worked on the run ended: well, or why not and what to do
-_LONGEST_REASON = 1000  # characters
 
 
 @dataclass
@@ -49,6 +47,10 @@ class OpenRun:
             _check_catalog(self._session, self.workspace)
         return self._session
 
+    def spark_totals(self) -> dict[str, int]:
+        """What Spark did so far, without making a session for the question."""
+        return spark_totals(self._session)
+
     def save(self) -> None:
         """Write run.json with what is known by now."""
         with self._saving:
@@ -67,7 +69,7 @@ def open_run(
         ContractError: another process works on the run.
     """
     from synth_spark.pipeline.tracked import describe_run
-    from synth_spark.tracking import Tracker
+    from synth_spark.tracking import ENDED, Tracker
 
     tags = {"synth_spark.version": state.versions["synth_spark"], "git_commit": state.git_commit}
     with ExitStack() as stack:
@@ -84,11 +86,9 @@ def open_run(
             yield run
             tracker.tags({ENDED: "well"})
         except Exception as error:
-            # only our own messages are free of values
-            reason = str(error)[:_LONGEST_REASON] if isinstance(error, SynthError) else "see the log"
-            tracker.tags({ENDED: f"{type(error).__name__}: {reason}"})
+            tracker.tags({ENDED: one_line(error)})
             # below the console's level: whoever called says the message, the traceback is for the file
-            logs.stage_logger("line").info("ended by %s", type(error).__name__, exc_info=True)
+            logs.stage_logger("line").info("ended by %s", one_line(error), exc_info=True)
             raise
         finally:
             run.save()

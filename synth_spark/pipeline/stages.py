@@ -9,7 +9,7 @@ from typing import Any
 
 from synth_spark.codebook import Codebook
 from synth_spark.config import Config, dump_config, load_config
-from synth_spark.errors import ConfigError, ContractError
+from synth_spark.errors import ConfigError, ContractError, one_line
 from synth_spark.files import replace_text
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
@@ -28,7 +28,8 @@ from synth_spark.pipeline.runs import (
     create_run,
     find_run,
 )
-from synth_spark.pipeline.tracked import stage_ended
+from synth_spark.pipeline.spark_totals import work_between
+from synth_spark.pipeline.tracked import stage_ended, stage_failed
 from synth_spark.workspace import RunPaths, Workspace
 
 _CHANGES_PUBLISHED_ROWS = ("encode", "train", "sample", "decode")
@@ -87,18 +88,22 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
     state.begin(stage)
     run.save()
     log.info("started")
-    record, started = state.stages[stage], time.perf_counter()
+    run.tracker.stage_begun(stage)
+    record, started, before = state.stages[stage], time.perf_counter(), run.spark_totals()
     try:
         figures = _CALLS[stage](run, force)
     except BaseException as error:
         record.status, record.seconds, record.error = FAILED, time.perf_counter() - started, type(error).__name__
         run.save()
-        log.info("failed: %s", type(error).__name__)
+        log.info("failed: %s", one_line(error))
+        stage_failed(run, stage, record.seconds, error)
         raise
     record.status, record.seconds, record.figures = DONE, time.perf_counter() - started, figures
     run.save()
     log.info("done", extra={"seconds": record.seconds, **{f"figure.{key}": value for key, value in figures.items()}})
-    stage_ended(run, stage, figures, record.seconds)
+    stage_ended(
+        run, stage, figures, {f"seconds.{stage}": record.seconds, **work_between(before, run.spark_totals(), stage)}
+    )
     return figures
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +12,20 @@ import synth_spark
 from synth_spark.codebook import Codebook
 from synth_spark.columns import SUBJECTS_TABLE
 from synth_spark.config import Section
+from synth_spark.errors import one_line
 from synth_spark.manifest import Manifest
+from synth_spark.model.chunks import most_answered_for
 from synth_spark.model.explain import explain
 from synth_spark.qa_result import QaResult
-from synth_spark.tracking import Input, ModelFiles
+from synth_spark.tracking import ENDED, Input, ModelFiles
 
 if TYPE_CHECKING:
     from synth_spark.pipeline.opened import OpenRun
 
-_REQUIREMENTS = ("numpy", "pandas", "pyarrow", "torch", "pydantic", "PyYAML", "safetensors")
+# of a served model: it draws with torch and decodes with Spark, which brings no Java
+_REQUIREMENTS = (
+    "numpy", "pandas", "psutil", "pyarrow", "pydantic", "pyspark", "PyYAML", "safetensors", "scipy", "torch",
+)  # fmt: skip
 
 
 def describe_run(run: OpenRun) -> None:
@@ -32,17 +39,23 @@ def describe_run(run: OpenRun) -> None:
     tracker.artifact(run.paths.config)
 
 
-def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], seconds: float) -> None:
-    """Time and figures of a stage, and the artifacts it made."""
+def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], cost: dict[str, float]) -> None:
+    """Figures and cost (time, Spark's work) of a stage, on the run and on its child, and the artifacts it made."""
     own = stage == "qa"  # its names are known from benchmarks and reports: accuracy.overall
     named = {key if own or key.startswith("fit.") else _prefixed(stage, key): value for key, value in figures.items()}
-    run.tracker.metrics({**named, f"seconds.{stage}": seconds})
+    numbers = named | cost
     words = {key: value for key, value in named.items() if isinstance(value, str)}
-    if words:
-        run.tracker.tags(words)
+    run.tracker.metrics(numbers)
+    run.tracker.tags(words)
+    run.tracker.stage_ended(numbers, words | {ENDED: "well"}, well=True)
     extra = {"encode": _encoded, "train": _trained, "qa": _judged, "publish": _published}.get(stage)
     if extra is not None:
         extra(run, figures)
+
+
+def stage_failed(run: OpenRun, stage: str, seconds: float, error: BaseException) -> None:
+    """Its child says what ended the stage, why and what to do."""
+    run.tracker.stage_ended({f"seconds.{stage}": seconds}, {ENDED: one_line(error)}, well=False)
 
 
 def _prefixed(stage: str, key: str) -> str:
@@ -92,7 +105,8 @@ def _input(run: OpenRun, table: str, digest: str, figures: dict[str, Any]) -> In
 
 
 def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
-    from synth_spark.sample.stage import plan_sample
+    from synth_spark.sample.stage import codes_per_subject, plan_sample
+    from synth_spark.serving.answer import answer_columns
 
     codebook = Codebook.load(run.paths.codebook)
     bits: dict[str, float] = {}
@@ -107,16 +121,24 @@ def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
             code=package / "serving" / "model_code.py",
             folder=run.paths.checkpoint / "model",
             package=package,
-            settings={"chunk_subjects": plan_sample(run.config, codebook, run.state.subjects).chunk_subjects},
+            settings={
+                "chunk_subjects": plan_sample(run.config, codebook, run.state.subjects).chunk_subjects,
+                "max_subjects": most_answered_for(codes_per_subject(codebook)),
+            },
             requirements=[f"{name}=={version}" for name, version in versions.items()],
+            columns=answer_columns(codebook),
         )
     )
 
 
 def _installed(packages: tuple[str, ...]) -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {package: version(package) for package in packages}
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # a runtime may bring pyspark without pip's record of it
+            found[package] = str(importlib.import_module(package).__version__)
+    return found
 
 
 def _judged(run: OpenRun, figures: dict[str, Any]) -> None:

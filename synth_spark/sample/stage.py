@@ -69,18 +69,22 @@ def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects
 
 def plan_sample(config: Config, codebook: Codebook, subjects: int | None) -> SamplePlan:
     """How many subjects, in which chunks, from which seed; both numbers come from the codebook where none is set."""
-    known_subjects, known_events = (
-        counts[TRAINING] + counts[VALIDATION] for counts in (codebook.num_subjects, codebook.num_events)
-    )
     if subjects is None:
         subjects = config.sample.subjects
     if subjects is None:
-        subjects = known_subjects
-    event_codes = known_events / max(known_subjects, 1) * len(codebook.event_cardinalities)
-    chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(
-        len(codebook.static_cardinalities) + event_codes
-    )
+        subjects = _known(codebook.num_subjects)
+    chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(codes_per_subject(codebook))
     return SamplePlan(subjects, chunk_subjects, derive(config.seed, "sample"))
+
+
+def codes_per_subject(codebook: Codebook) -> float:
+    """Codes of a mean subject: its own and those of its events."""
+    num_events = _known(codebook.num_events) / max(_known(codebook.num_subjects), 1)
+    return len(codebook.static_cardinalities) + num_events * len(codebook.event_cardinalities)
+
+
+def _known(counts: dict[str, int]) -> int:
+    return counts[TRAINING] + counts[VALIDATION]
 
 
 def _weights_digest(model_folder: Path, fingerprint: str) -> str:

@@ -1,51 +1,79 @@
 """The model as MLflow serves it: this file is logged as code, the weights as safetensors beside it. [mlflow]
 
-A request row asks for `num_subjects` synthetic subjects drawn with `seed`; the answer has one row per subject in the
-encoded schema of sampled_sequences. The same seed gives the same subjects as the sample stage, and fewer of them are
-a prefix of more. Values come from codes by the codebook in the same folder, with Spark: see synth_spark.decode.
+A request row asks for `num_subjects` synthetic subjects drawn with `seed`; the answer has one row per subject: its
+columns as in the source, and its events. The same seed gives the same subjects as the stages sample and decode, and
+fewer of them are a prefix of more. Drawing is torch in this process, decoding Spark beside it, so it needs Java.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 
+from synth_spark.tracking import BEING_LOGGED
 
-class SequenceSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Draws encoded synthetic histories."""
+
+class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+    """Draws synthetic subjects with their events."""
 
     def load_context(self, context: Any) -> None:
-        """Load the weights once."""
+        """Load the weights and start Spark, once.
+
+        Raises:
+            EnvironmentProblem: no Java; the message says what to install.
+        """
         from synth_spark.model.checkpoint import load_checkpoint
         from synth_spark.model.generate import Generator
+        from synth_spark.serving.decoding import open_session
 
-        self.generator = Generator(load_checkpoint(Path(context.artifacts["model"])).model)
+        if os.environ.get(BEING_LOGGED):
+            raise _refusal("a model is not tried while it is logged: that would start Spark for it")
+        loaded = load_checkpoint(Path(context.artifacts["model"]))
+        self.generator, self.codebook = Generator(loaded.model), loaded.codebook
         self.chunk_subjects = int(context.model_config["chunk_subjects"])
+        self.max_subjects = int(context.model_config["max_subjects"])
+        self.spark = open_session()
+        self.drawing = threading.Lock()  # a server answers in threads, and torch uses all processors for each draw
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """One row per synthetic subject: subject_number, num_events, static_codes, event_codes."""
-        requests = zip(model_input["num_subjects"], model_input["seed"], strict=True)
-        answers = [self._sample(int(count), int(seed)) for count, seed in requests]
-        return pd.concat(answers, ignore_index=True)
+        """One row per synthetic subject, request after request; see synth_spark.serving.answer for the columns."""
+        asked = [
+            (int(count), int(seed))
+            for count, seed in zip(model_input["num_subjects"], model_input["seed"], strict=True)
+        ]
+        total = sum(count for count, _ in asked)
+        if any(count < 1 for count, _ in asked) or total > self.max_subjects:
+            raise _refusal(
+                f"num_subjects: {[count for count, _ in asked]}; each must be at least 1 and together they must be "
+                f"at most {self.max_subjects}; ask again with another seed, or make tables with the commands "
+                "synth-spark sample and synth-spark decode"
+            )
+        return pd.concat([self._answer(count, seed) for count, seed in asked], ignore_index=True)
 
-    def _sample(self, num_subjects: int, run_seed: int) -> pd.DataFrame:
+    def _answer(self, num_subjects: int, seed: int) -> pd.DataFrame:
+        import pyarrow as pa
+
         from synth_spark.sample.plan import SamplePlan
         from synth_spark.sample.worker import ARROW_SCHEMA, sample_rows
         from synth_spark.seeds import derive
+        from synth_spark.serving.decoding import decode_answer
 
-        plan = SamplePlan(num_subjects, self.chunk_subjects, derive(run_seed, "sample"))
-        empty = ARROW_SCHEMA.empty_table().to_pandas()
-        batches = [batch for chunk in range(plan.num_chunks) for batch in sample_rows(self.generator, plan, chunk)]
-        drawn = pd.concat([empty, *(batch.to_pandas() for batch in batches)], ignore_index=True).drop(columns="split")
-        codes = {name: [part.astype(np.int64) for part in drawn[name]] for name in ("static_codes", "event_codes")}
-        frame: pd.DataFrame = drawn.assign(**codes)
-        frame["num_events"] = frame["num_events"].astype("int64")
-        frame["subject_number"] = frame["subject_number"].astype("int64")
-        return frame
+        plan = SamplePlan(num_subjects, self.chunk_subjects, derive(seed, "sample"))
+        with self.drawing:
+            parts = [rows for chunk in range(plan.num_chunks) for rows in sample_rows(self.generator, plan, chunk)]
+        drawn = pa.Table.from_batches(parts, ARROW_SCHEMA)
+        return decode_answer(self.spark, drawn, self.codebook, seed=seed)
 
 
-mlflow.models.set_model(SequenceSampler())
+def _refusal(reason: str) -> Exception:
+    """An error that a server answers with status 400 and these words."""
+    refusal: Exception = mlflow.exceptions.MlflowException.invalid_parameter_value(reason)
+    return refusal
+
+
+mlflow.models.set_model(SubjectSampler())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     from conftest import MadeLine
     from pyspark.sql import SparkSession
 
+# needs canaries, calibration or repetitions to be found
+NOT_IN_SO_SMALL_A_RUN = {
+    "canaries.count", "canaries.exposure", "canaries.auc", "train.calibrate.distance.<round>",
+}  # fmt: skip
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -57,29 +63,163 @@ def test_the_run_tells_how_it_came_about(made_line: MadeLine, store: Any) -> Non
     assert str(made_line.workspace.root) in experiment.artifact_location
 
 
-def test_the_model_serves_what_the_sample_stage_drew(made_line: MadeLine, store: Any, spark: SparkSession) -> None:
+def _json_safe(row: Any) -> dict[str, Any]:
+    """A row of Spark as JSON can hold it, written here once more."""
+    plain = (int, float, str, type(None))
+    return {name: value if isinstance(value, plain) else str(value) for name, value in row.asDict().items()}
+
+
+def _published(made_line: MadeLine, spark: SparkSession, run_id: str) -> dict[int, dict[str, Any]]:
+    """Key -> the subject's row with its events, of the tables that the run wrote."""
+
+    def rows(table: str) -> list[dict[str, Any]]:
+        found = spark.read.format("delta").load(str(made_line.workspace.published / table))
+        return [_json_safe(row) for row in found.where(f"run_id = '{run_id}'").drop("run_id").collect()]
+
+    subjects = {row["customer id"]: {**row, "events": []} for row in rows("subjects")}
+    for event in rows("events"):
+        subjects[event["customer id"]]["events"].append(event)
+    return {key: {**row, "events": sorted(row["events"], key=json.dumps)} for key, row in subjects.items()}
+
+
+def test_the_model_answers_with_the_rows_that_the_run_published(
+    made_line: MadeLine, store: Any, spark: SparkSession
+) -> None:
     import mlflow
     import pandas as pd
 
     run_id = _first_run(made_line)
-    version = next(
-        v
-        for v in store.search_model_versions("name = 'made'")
-        if store.get_run(v.run_id).data.tags["synth_spark.run_id"] == run_id
-    )
+    (run,) = [
+        store.get_run(version.run_id)
+        for version in store.search_model_versions("name = 'made'")
+        if store.get_run(version.run_id).data.tags["synth_spark.run_id"] == run_id
+    ]
+    (version,) = store.search_model_versions(f"run_id = '{run.info.run_id}'")
     model = mlflow.pyfunc.load_model(f"models:/made/{version.version}")
-    seed = int(store.get_run(version.run_id).data.params["seed"])
-    served = model.predict(pd.DataFrame({"num_subjects": [70], "seed": [seed]}))
-    table = spark.read.format("delta").load(str(made_line.workspace.run(run_id).sampled_sequences))
-    rows = table.where("subject_number < 70").orderBy("subject_number").collect()
-    assert [list(codes) for codes in served["event_codes"]] == [row.event_codes for row in rows]
-    assert [list(codes) for codes in served["static_codes"]] == [row.static_codes for row in rows]
-    assert list(served["num_events"]) == [row.num_events for row in rows]
-    assert model.metadata.signature is not None
+    published, seed = _published(made_line, spark, run_id), int(run.data.params["seed"])
+    served = model.predict(pd.DataFrame({"num_subjects": [100, len(published)], "seed": [seed, seed]}))
+    assert (
+        list(served.columns)
+        == ["customer id", "region", "score", "events"]
+        == model.metadata.signature.outputs.input_names()
+    )
+    answered = json.loads(json.dumps(served.to_dict(orient="records"), allow_nan=False))
+    assert answered[:100] == answered[100:200]
+    assert all(row["events"] == sorted(row["events"], key=lambda event: event["day"]) for row in answered)
+    whole = {row["customer id"]: {**row, "events": sorted(row["events"], key=json.dumps)} for row in answered[100:]}
+    assert whole == published and len(answered) == 100 + len(published)
+    for wrong in (0, 10_001):
+        with pytest.raises(mlflow.MlflowException, match="at least 1 and together they must be at most 10000"):
+            model.predict(pd.DataFrame({"num_subjects": [wrong], "seed": [1]}))
     folder = made_line.workspace.root / "mlartifacts"
     assert not [file for file in folder.rglob("*") if file.suffix in (".pkl", ".pickle", ".pt", ".bin")]
     examples = list(folder.rglob("input_example.json"))
     assert examples and json.loads(examples[0].read_text(encoding="utf-8"))["columns"] == ["num_subjects", "seed"]
+
+
+def _children(store: Any, run: Any) -> list[Any]:
+    """The stages of a run, in the order in which they began."""
+    wanted = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    return list(store.search_runs([run.info.experiment_id], wanted, order_by=["attributes.start_time ASC"]))
+
+
+def test_each_stage_is_a_child_with_its_own_times_and_figures(made_line: MadeLine, store: Any) -> None:
+    from synth_spark.pipeline.runs import STAGES
+
+    experiment = store.get_experiment_by_name("made")
+    wanted = f"tags.`synth_spark.run_id` = '{_first_run(made_line)}'"
+    (run,) = store.search_runs([experiment.experiment_id], wanted)
+    children = _children(store, run)
+    assert [child.info.run_name for child in children] == list(STAGES)
+    assert [child.data.tags["synth_spark.stage"] for child in children] == list(STAGES)
+    for child in children:
+        assert child.info.status == "FINISHED" and child.data.tags["ended"] == "well"
+        seconds = f"seconds.{child.info.run_name}"
+        assert child.data.metrics[seconds] == run.data.metrics[seconds]
+        assert child.data.metrics.items() <= run.data.metrics.items()
+        assert abs((child.info.end_time - child.info.start_time) / 1000 - child.data.metrics[seconds]) < 5
+    work = {stage: run.data.metrics.get(f"spark.{stage}.tasks", 0) for stage in STAGES}
+    assert all(work[stage] > 0 for stage in ("encode", "sample", "decode", "qa"))
+    assert run.data.metrics["spark.encode.shuffle_write_bytes"] > 0 == run.data.metrics["spark.qa.failed_tasks"]
+
+
+def _documented() -> tuple[list[str], list[str]]:
+    """Names of metrics in docs/for-mlops.md, and what may stand behind them."""
+    text = (Path(__file__).parents[2] / "docs" / "for-mlops.md").read_text(encoding="utf-8")
+    section = text.split("## Metric names")[1].split("\n## ")[0]
+    table, behind = section.split("Behind such a name")
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)], re.findall(r"`(\.\w+)`", behind)
+
+
+def _pattern(name: str, behind: list[str]) -> re.Pattern[str]:
+    """`<table>`, `<field>`, `<criterion>` and `<what>` stand for anything, other places for one word."""
+    wide = re.sub(r"<(table|field|criterion|what)>", ".+", re.escape(name))
+    return re.compile(re.sub(r"<\w+>", r"\\w+", wide) + f"({'|'.join(map(re.escape, behind))})*")
+
+
+def test_every_metric_has_a_name_that_is_documented(made_line: MadeLine, store: Any) -> None:
+    experiment = store.get_experiment_by_name("made")
+    wanted = f"tags.`synth_spark.run_id` = '{_first_run(made_line)}'"
+    (run,) = store.search_runs([experiment.experiment_id], wanted)
+    logged = set(run.data.metrics).union(*(child.data.metrics for child in _children(store, run)))
+    names, behind = _documented()
+    patterns = {name: _pattern(name, behind) for name in names}
+    assert not [name for name in logged if not any(pattern.fullmatch(name) for pattern in patterns.values())]
+    unused = {name for name, pattern in patterns.items() if not any(map(pattern.fullmatch, logged))}
+    assert unused <= NOT_IN_SO_SMALL_A_RUN, "documented, but never logged"
+
+
+def test_each_line_of_the_log_names_its_run_and_stage(made_line: MadeLine) -> None:
+    from synth_spark.pipeline.runs import STAGES
+
+    run_id = _first_run(made_line)
+    text = made_line.workspace.run(run_id).log.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert {line["run_id"] for line in lines} == {run_id}
+    assert set(STAGES) <= {line["stage"] for line in lines} <= {*STAGES, "line"}
+    assert {line["stage"] for line in lines if line["message"] == "done" and line["seconds"] > 0} == set(STAGES)
+
+
+def _tracked(run_id: str) -> Any:
+    from synth_spark.tracking import Tracker
+
+    return Tracker(Path("unused"), experiment="stages", run_id=run_id, tags={})
+
+
+def test_a_stage_that_a_killed_process_left_open_ends_when_the_run_goes_on(store: Any) -> None:
+    with _tracked("killed") as first:
+        first.stage_begun("train")  # and never ended
+        first.unfinished()
+    with _tracked("killed") as second:
+        second.stage_begun("train")
+        second.stage_ended({"seconds.train": 2.0}, {"ended": "TrainingError: rank 1 failed; look there"}, well=False)
+    assert not first.failures + second.failures
+    run = store.get_run(second.mlflow_run_id)
+    assert first.mlflow_run_id == run.info.run_id
+    assert [child.info.status for child in _children(store, run)] == ["KILLED", "FAILED"]
+    assert _children(store, run)[1].data.tags["ended"] == "TrainingError: rank 1 failed; look there"
+    assert _children(store, run)[1].data.metrics == {"seconds.train": 2.0}
+
+
+def test_a_store_that_fails_is_told_and_ends_nothing(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    def refuse(*arguments: Any, **settings: Any) -> None:
+        raise OSError("the store is away")
+
+    with _tracked("away") as tracker:
+        assert tracker.steps_of("train.loss") == set()  # it is open now
+        with monkeypatch.context() as away:
+            away.setattr(mlflow.MlflowClient, "create_run", refuse)
+            tracker.stage_begun("encode")
+            tracker.stage_ended({"seconds.encode": 1.0}, {"ended": "well"}, well=True)
+            assert tracker.steps_of("train.loss") == set()
+        tracker.metrics({"seconds.encode": 1.0})
+        tracker.finished()
+    assert tracker.failures == ["OSError: the store is away"]
+    run = store.get_run(tracker.mlflow_run_id)
+    assert run.info.status == "FINISHED" and run.data.metrics["seconds.encode"] == 1.0 and not _children(store, run)
 
 
 def test_the_gate_moves_the_aliases_and_tells_why(made_line: MadeLine, store: Any) -> None:

@@ -31,6 +31,7 @@ ROOMS = {
     "publish": {"plain", "spark"},
     "codecs": {"plain"},
     "report": {"plain"},
+    "serving": {"plain", "spark", "mlflow"},
 }
 
 

@@ -26,6 +26,13 @@ def test_each_line_has_run_id_and_stage(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_line_of_no_stage_belongs_to_the_whole_line(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    with configure("r1", file, console=False):
+        logging.getLogger("synth_spark.tracking").warning("the store is away")
+    assert [(line["run_id"], line["stage"]) for line in _lines(file)] == [("r1", "line")]
+
+
 def test_lines_are_appended_and_tracebacks_kept(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     for number in range(2):

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,13 +30,14 @@ NAME = "made"
 MODEL = f"models:/{NAME}@champion"
 QUICK = {"width": 16, "hidden": 8, "max_epochs": 2, "calibration_rounds": 0}
 ASKED = {"num_subjects": [100], "seed": [7]}
+TOO_MANY = {"num_subjects": [1_000_000], "seed": [7]}
 PATIENCE = 300.0  # seconds until a server answers
 LOAD = """
 import json, sys
 import mlflow, pandas as pd
 served = mlflow.pyfunc.load_model(sys.argv[1]).predict(pd.DataFrame(json.loads(sys.argv[2])))
-assert not {"pyspark", "petastorm"} & set(sys.modules)
-print(served.to_json(orient="records"))
+assert not {"delta", "petastorm"} & set(sys.modules)
+print(json.dumps(served.to_dict(orient="records"), allow_nan=False))
 """
 
 
@@ -57,10 +59,16 @@ def main() -> None:
                 told = output([python, "-c", LOAD, MODEL, json.dumps(ASKED)], folder, own)
                 assert json.loads(told.splitlines()[-1]) == expected, "a clean environment draws other subjects"
                 say("loaded in a clean environment: the same subjects")
+            without_java(python, folder, own)
             with served(python, folder, own) as address:
-                answer = post(f"{address}/invocations", {"dataframe_split": split(ASKED)})
-            assert answer["predictions"] == expected, "the server draws other subjects"
-            say(f"mlflow models serve answered with {len(expected)} subjects, the same ones")
+                answers = [timed(address, ASKED) for _ in range(2)]
+                refused = post(f"{address}/invocations", {"dataframe_split": split(TOO_MANY)}, expected=400)
+            assert all(answer == expected for answer, _ in answers), "the server draws other subjects"
+            assert "at most 10000" in refused["message"], refused
+            seconds = " and ".join(f"{taken:.1f}" for _, taken in answers)
+            events = sum(len(row["events"]) for row in expected)
+            say(f"mlflow models serve answered with {len(expected)} subjects and {events} events, the same ones,")
+            say(f"in {seconds} s; too many subjects are refused")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -106,15 +114,28 @@ def loaded_back(uri: str) -> list[dict[str, Any]]:
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name(NAME)
     assert experiment is not None and experiment.artifact_location.startswith("mlflow-artifacts:")
-    (run,) = client.search_runs([experiment.experiment_id])
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`synth_spark.run_id` LIKE '%'")
+    children = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    assert [child.info.status for child in children] == ["FINISHED"] * 6, children
     assert run.info.status == "FINISHED" and {"accuracy.overall", "fit.seconds"} <= set(run.data.metrics)
     files = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"config.yml", "codebook.json", "qa.json", "report.html"} <= files, files
     say(f"the server keeps {len(run.data.metrics)} metrics, {len(run.data.params)} parameters, {len(files)} files")
+    started = time.perf_counter()
     drawn = mlflow.pyfunc.load_model(MODEL).predict(pd.DataFrame(ASKED))
-    records: list[dict[str, Any]] = json.loads(drawn.to_json(orient="records"))
-    assert len(records) == ASKED["num_subjects"][0]
+    say(f"loaded back, Spark started and {len(drawn)} subjects drawn in {time.perf_counter() - started:.1f} s")
+    records: list[dict[str, Any]] = json.loads(json.dumps(drawn.to_dict(orient="records"), allow_nan=False))
+    assert len(records) == ASKED["num_subjects"][0] and any(record["events"] for record in records)
     return records
+
+
+def without_java(python: Path, folder: Path, environment: dict[str, str]) -> None:
+    """Where Spark cannot start, loading the model tells what to install."""
+    command = [str(python), "-c", LOAD, MODEL, json.dumps(ASKED)]
+    bare = {**environment, "JAVA_HOME": str(folder / "no-java")}
+    told = subprocess.run(command, cwd=folder, env=bare, capture_output=True, text=True)
+    assert told.returncode != 0 and "openjdk-17-jre-headless" in told.stderr, told.stderr[-2000:]
+    say(f"without Java it says: {told.stderr.strip().splitlines()[-1]}")
 
 
 def clean_environment(folder: Path, environment: dict[str, str]) -> Path:
@@ -181,12 +202,24 @@ def wait_for(address: str) -> None:
             time.sleep(0.5)
 
 
-def post(address: str, body: dict[str, Any]) -> Any:
-    """The answer to a request in JSON."""
+def timed(address: str, asked: dict[str, list[int]]) -> tuple[Any, float]:
+    """What a served model answers, and the seconds until then."""
+    started = time.perf_counter()
+    answer = post(f"{address}/invocations", {"dataframe_split": split(asked)})
+    return answer["predictions"], time.perf_counter() - started
+
+
+def post(address: str, body: dict[str, Any], *, expected: int = 200) -> Any:
+    """The answer to a request in JSON, with this status."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(address, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-        return json.loads(answer.read())
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            status, text = answer.status, answer.read()
+    except urllib.error.HTTPError as refusal:
+        status, text = refusal.code, refusal.read()
+    assert status == expected, (status, text[-2000:])
+    return json.loads(text)
 
 
 def split(columns: dict[str, list[int]]) -> dict[str, list[Any]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from synth_spark.codebook import Codebook
+from synth_spark.codebook import Codebook, SourceColumn
+from synth_spark.codecs import category
 from synth_spark.config import parse_config
 from synth_spark.manifest import Manifest
 from synth_spark.workspace import RunPaths, Workspace
@@ -240,3 +243,51 @@ def test_kept_values_survive_the_round_trip(spark: SparkSession, encoded: tuple[
     few = decoded.groupBy("subject_number").count().where("count < 10").drop("count")
     ours = decoded.join(few, ["subject_number"]).selectExpr(*asked).first()
     assert list(ours) == pytest.approx(list(theirs), abs=0.02)
+
+
+def test_a_served_answer_holds_what_decoding_gives(
+    spark: SparkSession, encoded: tuple[RunPaths, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that SQL must quote, missing values, categories behind a join, subjects without events."""
+    import pyarrow as pa
+
+    from synth_spark import tables
+    from synth_spark.decode.events import to_tables
+    from synth_spark.sample.worker import ARROW_SCHEMA
+    from synth_spark.serving.decoding import decode_answer, open_session
+
+    monkeypatch.setattr(category, "LITERAL_VALUES", 5)
+    codebook = Codebook.load(encoded[0].codebook)
+    few = tables.read_table(spark, encoded[0].sequences).where("subject_number < 60 AND num_events < 10")
+    drawn = pa.Table.from_pandas(few.toPandas(), ARROW_SCHEMA)
+    answer = decode_answer(open_session(), drawn, codebook, seed=3)
+    decoded = to_tables(few, codebook, seed=3)
+    assert decoded.events is not None
+    subjects = decoded.subjects.orderBy("subject_number").drop("subject_number").collect()
+    told = answer.drop(columns="events").to_dict(orient="records")
+    assert told == [{**row.asDict(), "born": str(row["born"])} for row in subjects]
+    assert not all(answer["events"]) and any(row["income.net"] is None for row in told)
+    events = decoded.events.orderBy("subject_number", "__event_index")
+    rows = events.selectExpr("*", "unix_micros(`at time`) AS micros").collect()
+    for event, row in zip([event for own in answer["events"] for event in own], rows, strict=True):
+        since = datetime.fromisoformat(event.pop("at time") + "+00:00") - datetime(1970, 1, 1, tzinfo=UTC)
+        assert since // timedelta(microseconds=1) == row["micros"]
+        assert event.pop("amount, `eur`") == str(row["amount, `eur`"])
+        assert event.pop("weight") == pytest.approx(row["weight"], rel=1e-6)
+        assert event == {name: row[name] for name in (shop.KEY, "what's.it", "score", "items", "shop")}
+
+
+def test_events_get_a_column_that_no_subject_has(encoded: tuple[RunPaths, Path]) -> None:
+    from synth_spark.serving.answer import answer_columns, events_column
+
+    codebook = Codebook.load(encoded[0].codebook)
+    columns = answer_columns(codebook)
+    assert columns["income.net"] == "long" and columns["born"] == "string"
+    assert columns["events"] == {
+        shop.KEY: "string", "amount, `eur`": "string", "at time": "string", "what's.it": "string", "score": "double",
+        "items": "integer", "weight": "float", "shop": "string",
+    }  # fmt: skip
+    assert codebook.subjects is not None
+    more = replace(codebook.subjects, columns=(*codebook.subjects.columns, SourceColumn("Events", "int")))
+    assert events_column(replace(codebook, subjects=more)) == "events_"
+    assert events_column(replace(codebook, events=None)) is None
