@@ -20,6 +20,8 @@ from synth_spark.pipeline.runs import RunState, newest_run, runs_of
 from tests.gates import OPEN_GATE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import MadeLine
     from pyspark.sql import SparkSession
 
