@@ -120,10 +120,12 @@ test-served: setup ## Log over HTTP, serve from a clean environment (PyPI, gigab
 	@$(PY) -m tests.served.run $(ARGS)
 
 .PHONY: docs
-docs: setup ## Write the references again: docs/cli.md and conf/reference.yml
+docs: setup ## Write the references again: docs/cli.md, docs/configuration.md and conf/reference.yml
 	@$(PY) -m typer synth_spark.cli utils docs --name synth-spark --title "The command line" --output docs/cli.md
 	@$(PY) -m synth_spark.config_reference > conf/reference.yml.new
 	@mv conf/reference.yml.new conf/reference.yml
+	@$(PY) -m synth_spark.config_reference --page > docs/configuration.md.new
+	@mv docs/configuration.md.new docs/configuration.md
 
 .PHONY: site
 site: setup ## Write the documentation as a site into build/site

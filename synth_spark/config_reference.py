@@ -1,10 +1,12 @@
-"""The commented reference of the configuration, generated from its schema. [plain]
+"""The reference of the configuration, generated from its schema: a commented file, or a page of tables. [plain]
 
-`python -m synth_spark.config_reference > conf/reference.yml` writes it; a test keeps the file equal to the schema.
+`python -m synth_spark.config_reference > conf/reference.yml` writes the file, with `--page` it writes what stands in
+docs/configuration.md; a test keeps both equal to the schema.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 import types
@@ -23,6 +25,25 @@ Reference of the configuration: every key, its meaning and unit, what it may be,
 Generated from the schema in synth_spark/config.py: python -m synth_spark.config_reference > conf/reference.yml
 Keys without a default are marked "required"; a key that is not listed here is an error.
 """
+_PAGE_HEAD = """\
+# The configuration
+
+One YAML file per data set; a key that is not listed here is an error, and so is a value that does not fit. What is
+needed at least:
+
+```yaml
+name: visits
+source:
+  events:
+    - path: data/visits # a Delta table; see format
+      key: customer_id
+      order_by: visited_at
+```
+
+`synth-spark init` writes such a file from your tables. The same reference as one commented file that is itself a valid
+config: `conf/reference.yml`. Both are made from the schema in `synth_spark/config.py` by `make docs`.
+"""
+_TOP = "At the top"
 # a text that names the value which a required key has in this file, so that the file itself is a valid config
 _EXAMPLES = {"name": "my-data", "key": "customer_id"}
 _CHOSEN = {"path": "data/events", "order_by": "date"}  # of keys that exclude one another, the usual one
@@ -31,6 +52,50 @@ _CHOSEN = {"path": "data/events", "order_by": "date"}  # of keys that exclude on
 def config_reference() -> str:
     """The reference as YAML text that is itself a valid configuration."""
     return "\n".join([*_comment(_HEAD, ""), "", *_section(Config, "")]) + "\n"
+
+
+def config_page() -> str:
+    """The reference as a Markdown page: one table per section, a row per key."""
+    return "\n".join([_PAGE_HEAD, *_tables(Config, "", {})]) + "\n"
+
+
+def _tables(section: type[Section], path: str, headings: dict[type[Section], str]) -> Iterator[str]:
+    """A section's table and those of the sections in it; `headings` says where each kind of section was told first."""
+    headings[section] = path
+    below: dict[str, type[Section]] = {}
+    yield from (f"## {path or _TOP}", "", "| key | meaning | what it may be | default |", "|---|---|---|---|")
+    for name, field in section.model_fields.items():
+        inner, allowed = _inner_section(field), _cell(_allowed(field))
+        if inner is not None:
+            place = headings.get(inner, f"{path}.{name}".removeprefix("."))
+            allowed = f"{_kind(field)} [{place}](#{_anchor(place)})"
+            if inner not in headings:
+                below[place] = inner
+        yield f"| `{name}` | {_cell(field.description or '')} | {allowed} | {_default(field)} |"
+    yield ""
+    for place, inner in below.items():
+        yield from _tables(inner, place, headings)
+
+
+def _kind(field: FieldInfo) -> str:
+    """What holds the sections of this field."""
+    return {list: "a list, each", dict: "by column:"}.get(typing.get_origin(field.annotation) or str, "keys of")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "told there" if isinstance(field.default, Section) else f"`{_text(field.default)}`"
+
+
+def _cell(text: str) -> str:
+    """Text that neither ends a table's cell nor is taken for HTML."""
+    return text.replace(" | ", " or ").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _anchor(heading: str) -> str:
+    """Where a heading is found, as Markdown's readers make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _section(section: type[Section], indent: str) -> Iterator[str]:
@@ -118,4 +183,4 @@ def _comment(text: str, indent: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(config_reference())
+    sys.stdout.write(config_page() if "--page" in sys.argv[1:] else config_reference())

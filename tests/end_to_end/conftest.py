@@ -26,7 +26,13 @@ SECRETS: dict[str, Any] = {
 }
 TINY_MODEL = {"width": 16, "hidden": 8, "threads": 1, "max_epochs": 2, "calibration_rounds": 0}
 EASY_GATE = {"gate": OPEN_GATE}
-LOOK_AT_MADE_LINE = ("test_line", "test_no_leaks", "test_tracking", "test_notebooks_on_a_line")
+LOOK_AT_MADE_LINE = (
+    "test_commands_of_documents",
+    "test_line",
+    "test_no_leaks",
+    "test_tracking",
+    "test_notebooks_on_a_line",
+)
 
 
 @pytest.hookimpl(optionalhook=True)

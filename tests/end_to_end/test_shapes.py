@@ -1,8 +1,8 @@
-"""The whole command on each shape of data: flat rows, histories without a clock, attributes with or without events."""
+"""The whole command on shapes of data that no other line has: flat rows, histories without a clock."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ QUICK = {
 
 
 class Line:
-    """`synth-spark run` in this process and its session, which the three shapes share."""
+    """`synth-spark run` in this process and its session, which the shapes share."""
 
     def __init__(self, spark: SparkSession, folder: Path, told: pytest.CaptureFixture[str]) -> None:
         self.spark, self.folder, self.told = spark, folder, told
@@ -125,58 +125,17 @@ def test_histories_without_a_clock(line: Line) -> None:
         "key": "basket",
         "stored_order": "position in file",
     }
-    figures, told = line.run("baskets", {"events": [source]})
-    assert "'events'" in told and figures["order_violations"] == 0
-    published = line.published("events")
+    output = {"root": str(line.folder / "workspace"), "catalog": "spark_catalog", "schema_name": "baskets"}
+    figures, told = line.run("baskets", {"events": [source]}, output=output)  # tables by name
+    assert "spark_catalog.baskets.events" in told and not (line.folder / "workspace" / "published").exists()
+    assert figures["order_violations"] == 0
+    published = line.spark.table("spark_catalog.baskets.events")
     assert published.dtypes == [
         ("position in file", "bigint"), ("item", "string"), ("basket", "string"), ("price", "double"),
     ]  # fmt: skip
     assert published.count() == figures["rows.events"] > 300
     for _, history in published.toPandas().groupby("basket"):
         assert sorted(history["position in file"]) == list(range(1, len(history) + 1))
-    keys = line.published("subjects")
+    keys = line.spark.table("spark_catalog.baskets.subjects")
     assert keys.columns == ["basket"] and keys.count() == figures["subjects.training"]
     assert "accuracy.coherence" in figures
-
-
-def test_attributes_with_and_without_events(line: Line) -> None:
-    rng, people = np.random.default_rng(3), 500
-    plan = rng.choice(["none", "some", "many"], people)
-    lengths = np.select([plan == "none", plan == "some"], [0, rng.integers(0, 3, people)], rng.integers(3, 9, people))
-    owner = np.repeat(np.arange(people), lengths)
-    size = len(owner)
-    start = datetime(2023, 1, 2, 8)
-    pd.DataFrame(
-        {
-            "id": np.arange(people, dtype=np.int64) * 7 + 1_000_003,
-            "plan": plan,
-            "born": [date(1950, 1, 1) + timedelta(days=int(day)) for day in rng.integers(0, 20_000, people)],
-            "limit": np.where(rng.random(people) < 0.3, np.nan, rng.integers(1, 9, people) * 500.0),
-        }
-    ).to_parquet(line.folder / "people.parquet", index=False)
-    times = (
-        start + pd.to_timedelta(rng.integers(0, 365, size), "D") + pd.to_timedelta(rng.integers(0, 36_000, size), "s")
-    )
-    pd.DataFrame(
-        {
-            "at": times.astype("datetime64[us]").tz_localize("UTC"),
-            "id": owner.astype(np.int64) * 7 + 1_000_003,
-            "what": rng.choice(["call", "visit"], size),
-        }
-    ).to_parquet(line.folder / "contacts.parquet", index=False)
-    source = {
-        "subjects": {"path": str(line.folder / "people.parquet"), "format": "parquet", "key": "id"},
-        "events": [{"path": str(line.folder / "contacts.parquet"), "format": "parquet", "key": "id", "order_by": "at"}],
-    }
-    output = {"root": str(line.folder / "workspace"), "catalog": "spark_catalog", "schema_name": "contacts"}
-    figures, told = line.run("contacts", source, output=output)  # by name
-    assert "spark_catalog.contacts.events" in told and not (line.folder / "workspace" / "published").exists()
-    assert figures["order_violations"] == figures["orphans"] == figures["duplicate_keys"] == 0
-    subjects, events = (line.spark.table(f"spark_catalog.contacts.{name}") for name in ("subjects", "events"))
-    subjects = subjects.toPandas()
-    assert list(subjects.columns) == ["id", "plan", "born", "limit"] and dict(events.dtypes)["at"] == "timestamp"
-    assert set(subjects["plan"]) == {"none", "some", "many"} and len(subjects) == figures["subjects.training"]
-    counts = events.groupBy("id").count().toPandas()
-    assert set(counts["id"]) < set(subjects["id"])  # some have no events, nobody else has any
-    assert not set(subjects["id"]) & set(range(1_000_003, 1_000_003 + 7 * people, 7))
-    assert events.where("at < '2022-12-20' OR at > '2024-01-31'").count() == 0
