@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from conftest import MadeLine
     from pyspark.sql import SparkSession
 
-# needs canaries, calibration or repetitions to be found
+# what asks for canaries, calibration, longer histories or more columns
 NOT_IN_SO_SMALL_A_RUN = {
-    "canaries.count", "canaries.exposure", "canaries.auc", "train.calibrate.distance.<round>",
+    "canaries.count", "canaries.exposure", "canaries.auc", "train.calibrate.distance.<round>", "rules.<kind>",
+    "profiling.pool", "profiling.<data>.<rank>", "tails.accuracy", "tails.share",
 }  # fmt: skip
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
