@@ -43,9 +43,11 @@ class OpenRun:
     def spark(self) -> SparkSession:
         """The session, made on first use."""
         if self._session is None:
+            from synth_spark.pipeline.cluster import check_cluster
             from synth_spark.session import get_spark
 
             self._session = get_spark(workspace=self.workspace, catalog=self.catalog)
+            check_cluster(self._session, self.workspace.root)
         return self._session
 
     def save(self) -> None:
@@ -98,11 +100,14 @@ def open_run(
 @contextmanager
 def session(workspace: Workspace | None = None) -> Iterator[SparkSession]:
     """A Spark session for tables by path. One that is made in here is stopped at the end, one that was there stays."""
+    from synth_spark.pipeline.cluster import check_cluster
     from synth_spark.session import get_spark
 
     found = _has_session()
     spark = get_spark(workspace=workspace)
     try:
+        if workspace is not None:
+            check_cluster(spark, workspace.root)
         yield spark
     finally:
         if not found:
