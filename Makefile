@@ -20,13 +20,19 @@ TESTS := plain properties layering with_spark with_torch with_both end_to_end
 # Folders that run in two processes: their tests mostly use one thread, their own or that of Spark's driver
 ABREAST := properties with_spark with_both end_to_end
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
+VENV35 := .venv35
+PY35 := $(VENV35)/bin/python
+PIP35 := $(PY35) -m pip --disable-pip-version-check --no-input
+READY35 := $(VENV35)/.ready
+SPARK35 := conf/requirements/spark35.txt
+TESTS35 := tests/with_spark tests/with_both/test_torch_distributor.py tests/with_both/test_sampler.py tests/with_cluster
 
 # An environment knows its own place: after the folder was moved or copied it is made anew.
 $(shell [ ! -s $(READY) ] || [ "$$(cat $(READY))" = "$$(pwd -P)" ] || rm $(READY))
 
 .PHONY: help
 help: ## Show these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup ## Run the whole line on the CDNOW purchase histories
@@ -51,6 +57,25 @@ test: setup ## Run the tests, folder by folder, with the time of each
 		elif [ $$code != 0 ]; then echo "== tests/$$folder: FAILED after $$((SECONDS - start)) s"; exit $$code; \
 		else echo "== tests/$$folder: passed in $$((SECONDS - start)) s"; fi; \
 	done
+
+.PHONY: test-cluster
+test-cluster: setup ## Run the line on a standalone cluster of this machine: master, two workers, executors
+	@$(PY) -m pytest -q tests/with_cluster
+
+.PHONY: test-spark35
+test-spark35: setup $(READY35) ## Run what needs Spark on Spark 3.5 (the first time: PyPI and Maven, 0.5 GB), or TESTS35="..."
+	@$(PY35) -m pytest -q $(TESTS35)
+
+# The other Spark lies over the environment of the lock: its own pyspark, py4j and Delta come first, all else is shared.
+$(READY35): $(SPARK35) $(LOCK) | $(READY)
+	@rm -rf $(VENV35); "$(PYTHON)" -m venv $(VENV35); \
+	$(PIP35) install --quiet --no-deps $$(grep -E '^(setuptools|wheel)==' $(LOCK)); \
+	$(PIP35) install --quiet --no-deps --no-build-isolation -r $(SPARK35); \
+	site=$$($(PY35) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	main=$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	echo "import site; site.addsitedir('$$main')" > "$$site/main-environment.pth"; \
+	$(PY35) -m synth_spark.jars 2> $(VENV35)/jars.log || { cat $(VENV35)/jars.log >&2; exit 1; }; \
+	touch $@
 
 .PHONY: setup
 setup: $(READY) ## Make or update the environment (the first time needs a network)
@@ -115,6 +140,10 @@ lock: check-machine ## Resolve setup.py anew into conf/requirements/lock.txt (ne
 drills: setup ## Make faults on purpose, half an hour, or NAMES="kill-train"; writes docs/reliability.md
 	@$(PY) -m tests.drills.run $(NAMES)
 
+.PHONY: soak
+soak: setup ## Run 40 lines on a tiny source and look for what grows or stays (most of an hour), or LINES=5
+	@$(PY) -m tests.drills.soak $(if $(LINES),--lines $(LINES))
+
 .PHONY: test-served
 test-served: setup ## Log over HTTP, serve from a clean environment (PyPI, gigabytes), or ARGS=--here from this one
 	@$(PY) -m tests.served.run $(ARGS)
@@ -133,4 +162,4 @@ site: setup ## Write the documentation as a site into build/site
 
 .PHONY: clean
 clean: ## Remove the environment, caches and build leftovers (never a workspace)
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	@rm -rf $(VENV) $(VENV35) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

@@ -370,11 +370,16 @@ def _guarded(work: Callable[[], object], debug: bool) -> None:
     """Errors that a user can act on as one message and their own exit code; the traceback is in the run's log."""
     try:
         work()
-    except SynthError as error:
+    except Exception as error:
+        from synth_spark.pipeline.shortages import shortage
+
+        problem = error if isinstance(error, SynthError) else shortage(error)
+        if problem is None:
+            raise
         if debug:
             traceback.print_exc()
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
+        typer.echo(f"{type(problem).__name__}: {problem}", err=True)
+        raise typer.Exit(problem.exit_code) from None
 
 
 def main(arguments: list[str] | None = None) -> None:

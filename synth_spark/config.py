@@ -225,9 +225,10 @@ class ProtectionSettings(Section):
 class TrainSettings(Section):
     """The sequence model and its training."""
 
-    launcher: Literal["inprocess", "torchdistributor"] = Field(
+    launcher: Literal["inprocess", "torchdistributor", "torchrun", "cluster"] = Field(
         "inprocess",
-        description="inprocess: one rank in this process; torchdistributor: num_ranks processes on this machine",
+        description="inprocess: one rank in this process; torchdistributor: num_ranks processes on this machine; "
+        "torchrun: the same without Spark; cluster: num_ranks tasks of the Spark cluster (docs/cluster.md)",
     )
     num_ranks: int = Field(1, ge=1, le=64, description="number of DDP ranks")
     threads: int | None = Field(
@@ -278,6 +279,11 @@ class TrainSettings(Section):
     )
     calibration_rounds: int = Field(3, ge=0, le=10, description="rounds of on-policy calibration: marginals and pairs")
     timeout_seconds: int = Field(600, ge=10, le=10**6, description="a collective that waits longer ends the run")
+
+    @property
+    def needs_spark(self) -> bool:
+        """Whether the launcher starts its ranks through a Spark session."""
+        return self.launcher in ("torchdistributor", "cluster")
 
 
 class SampleSettings(Section):

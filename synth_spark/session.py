@@ -1,7 +1,8 @@
 """The one way to a Spark session. [spark]
 
-Order: the session of a Databricks runtime -> this process's running session -> a new local one, whose Delta jars lie
-in pyspark's own folder (see jars.py), so that it needs no network.
+Order: the session of a Databricks runtime -> this process's running session -> a new one on the cluster that
+SYNTH_SPARK_MASTER or spark-submit names -> a new local one. The Delta jars of the last two lie in pyspark's own folder
+(see jars.py), so they need no network.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
 
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -25,8 +27,18 @@ from synth_spark.workspace import Workspace
 
 GIB = 2**30
 DRIVER_MEMORY = "SYNTH_SPARK_DRIVER_MEMORY"  # environment variable, in Spark's notation: 6g
+MASTER = "SYNTH_SPARK_MASTER"  # environment variable, in Spark's notation: spark://host:7077
 # pyspark 4 writes errors of a query to stderr through them, values of the data included, before anybody can catch them
 _QUOTING_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+_STACK = "-Xss4m"  # deep expressions (hundreds of kept categories, long unions) need more than the default 1 MB
+_OF_ONE_MACHINE = (
+    "spark.driver.host",
+    "spark.driver.bindAddress",
+    "spark.ui.enabled",
+    "spark.sql.shuffle.partitions",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism",
+    "spark.databricks.delta.snapshotPartitions",
+)
 _METASTORE_URL = "spark.hadoop.javax.jdo.option.ConnectionURL"
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -63,8 +75,53 @@ def get_spark(
     _check_machine(delta=delta)
     if url and workspace and SparkContext._gateway is None:  # a JVM of our own may hold it, and can open it again
         _check_catalog_is_free(workspace)
-    settings = local_settings(workspace, url, cores or granted_cpus())
+    cores, master = cores or granted_cpus(), cluster_master()
+    settings = (
+        local_settings(workspace, url, cores) if master is None else cluster_settings(workspace, url, cores, master)
+    )
     return _start(settings | _DELTA if delta else settings, workspace, url)
+
+
+def cluster_master() -> str | None:
+    """The cluster that a new session is to run on, as MASTER or spark-submit names it; None for this machine.
+
+    Raises:
+        EnvironmentProblem: MASTER names no cluster.
+    """
+    given = os.environ.get(MASTER)
+    if given:
+        if not re.match(r"spark://|yarn$|k8s://", given):
+            raise EnvironmentProblem(
+                f"{MASTER}: {given!r} names no cluster; set it to spark://host:port, yarn or k8s://..., "
+                "or unset it to run on this machine"
+            )
+        return given
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit sets it, and has a JVM that knows its settings
+        return None
+    SparkContext._ensure_initialized()
+    submitted = SparkConf().get("spark.master", "local") or "local"
+    return None if is_local(submitted) else submitted
+
+
+def is_local(master: str | None) -> bool:
+    """Whether a master is the driver's own JVM."""
+    return (master or "").startswith("local")
+
+
+def cluster_settings(workspace: Workspace | None, metastore_url: str | None, cores: int, master: str) -> dict[str, str]:
+    """Spark settings of a session on a cluster, whose driver has `cores` processors.
+
+    Sizes (executors, their cores and memory, shuffle partitions) and addresses are left to spark-defaults.conf.
+    """
+    settings = local_settings(workspace, metastore_url, cores)
+    for name in _OF_ONE_MACHINE:
+        del settings[name]
+    return settings | {
+        "spark.master": master,
+        "spark.executor.defaultJavaOptions": _STACK,
+        # ranks that find no free tasks within a minute are told so; by default Spark waits ten
+        "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "4",
+    }
 
 
 def local_settings(workspace: Workspace | None, metastore_url: str | None, cores: int) -> dict[str, str]:
@@ -75,8 +132,7 @@ def local_settings(workspace: Workspace | None, metastore_url: str | None, cores
         "spark.master": f"local[{cores},4]",  # plain local[N] never retries a failed task
         "spark.app.name": "synth_spark",
         "spark.driver.memory": os.environ.get(DRIVER_MEMORY) or driver_memory(granted_memory(), cores),
-        # deep expressions (hundreds of kept categories, long unions) need more stack than the default 1 MB
-        "spark.driver.extraJavaOptions": f"-Xss4m -Dlog4j2.configurationFile={log_settings.as_uri()}",
+        "spark.driver.extraJavaOptions": f"{_STACK} -Dlog4j2.configurationFile={log_settings.as_uri()}",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
@@ -125,7 +181,7 @@ def _running_session() -> SparkSession | None:
 def _checked(running: SparkSession, metastore_url: str | None) -> SparkSession:
     """The running session, if it has the catalog that is asked for."""
     if metastore_url and running.sparkContext.getConf().get(_METASTORE_URL) != metastore_url:
-        if (running.sparkContext.master or "").startswith("local"):
+        if is_local(running.sparkContext.master):
             raise EnvironmentProblem(
                 "catalog: this process already runs a Spark session without this workspace's catalog; "
                 "stop it first (spark.stop()), or ask for the catalog when it is made"
@@ -164,9 +220,12 @@ def _check_catalog_is_free(workspace: Workspace) -> None:
 
 def _start(settings: dict[str, str], workspace: Workspace | None, metastore_url: str | None) -> SparkSession:
     # Python workers would otherwise start whatever python3 is first on PATH
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    # a host name that does not resolve (or resolves to another address) must not matter to a local session
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    if is_local(settings["spark.master"]):
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        # a host name that does not resolve (or resolves to another address) must not matter to a local session
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    else:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -176,6 +235,13 @@ def _start(settings: dict[str, str], workspace: Workspace | None, metastore_url:
         raise EnvironmentProblem(
             f"Spark: the Java process did not start with {settings['spark.driver.memory']} of memory "
             f"(see the lines above); run synth-spark doctor, or set {DRIVER_MEMORY}"
+        ) from error
+    except Exception as error:  # a local session does not fail so: py4j's error of a master that does not answer
+        if is_local(settings["spark.master"]):
+            raise
+        raise EnvironmentProblem(
+            f"Spark: no session on {settings['spark.master']} (see the lines above); is that master running, and can "
+            "it be reached from here?"
         ) from error
     if metastore_url and workspace:
         _open_catalog(spark, workspace)

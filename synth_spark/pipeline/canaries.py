@@ -59,7 +59,7 @@ def canary_figures(run: OpenRun) -> dict[str, float]:
     copy = RunPaths(run.paths.run_id, folder)
     try:
         _plant(run, codebook, copy, _rows(secrets, slice(count)))
-        spark = run.spark if run.config.train.launcher != "inprocess" else None
+        spark = run.spark if run.config.train.needs_spark else None
         run_train(spark, run.config, copy)
         nats = _nats(copy, secrets, len(codebook.event_cardinalities))
     finally:

@@ -22,6 +22,7 @@ from synth_spark import tables
 from synth_spark.columns import EVENTS_TABLE, PUBLICATION, RUNS_TABLE, SUBJECTS_TABLE
 from synth_spark.config import load_config
 from synth_spark.errors import ConfigError
+from synth_spark.pipeline.cluster import check_cluster
 from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.inventory import bytes_of, told_bytes
 from synth_spark.pipeline.opened import session
@@ -61,6 +62,7 @@ def export(config_path: str | Path, target: Path, form: Format) -> None:
         raise ConfigError(f"{target}: folder {target.parent} does not exist; make it first")
     workspace = Workspace.of(load_config(config_path).output)
     with session(workspace) as spark, _staging(target) as staging:
+        check_cluster(spark, target.parent)
         shown = shown_publication(spark, workspace.published)
         say(f"publication {shown.number}, run {shown.run_id}")
         names = _write_rows(spark, workspace.published, staging, shown)

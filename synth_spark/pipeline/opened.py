@@ -41,9 +41,11 @@ class OpenRun:
     def spark(self) -> SparkSession:
         """The session, made on first use."""
         if self._session is None:
+            from synth_spark.pipeline.cluster import check_cluster
             from synth_spark.session import get_spark
 
             self._session = get_spark(workspace=self.workspace, catalog=self.catalog)
+            check_cluster(self._session, self.workspace.root)
             _check_catalog(self._session, self.workspace)
         return self._session
 
@@ -104,12 +106,14 @@ def session(workspace: Workspace | None = None) -> Iterator[SparkSession]:
     Raises:
         ConfigError: it does not know the catalog of the workspace's tables.
     """
+    from synth_spark.pipeline.cluster import check_cluster
     from synth_spark.session import get_spark
 
     found = _has_session()
     spark = get_spark(workspace=workspace)
     try:
         if workspace is not None:
+            check_cluster(spark, workspace.root)
             _check_catalog(spark, workspace)
         yield spark
     finally:

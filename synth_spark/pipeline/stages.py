@@ -188,7 +188,7 @@ def _encode(run: OpenRun, force: bool) -> Figures:
 def _train(run: OpenRun, force: bool) -> Figures:
     from synth_spark.train.stage import run_train
 
-    spark = run.spark if run.config.train.launcher != "inprocess" else None
+    spark = run.spark if run.config.train.needs_spark else None
     with LiveMetrics(run.paths.checkpoint / "metrics.jsonl", run.tracker):
         return run_train(spark, run.config, run.paths)
 

@@ -45,7 +45,7 @@ def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects
     sequences = sample_chunks(
         spark,
         plan,
-        model_folder=str(model_folder),
+        model_folder=model_folder,
         weights_digest=digest,
         chunks=range(plan.num_chunks),
         num_partitions=partitions,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,30 @@ _MAX_CODES = 4_000_000  # codes per Arrow batch that leaves the worker
 _DISTRIBUTED_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
-@functools.cache
-def load_generator(model_folder: str, weights_digest: str, threads: int) -> Generator:
-    """The model, loaded once per worker process and version (`weights_digest` is part of the cache's key)."""
+_LOADED: dict[tuple[str, int], Generator] = {}
+
+
+def load_generator(
+    weights_digest: str, threads: int, model_files: Callable[[], Mapping[str, bytes]], place: str
+) -> Generator:
+    """The model of this digest, loaded once per worker process.
+
+    Args:
+        weights_digest: which model.
+        threads: of torch.
+        model_files: asked once for the model folder's files, by name.
+        place: an existing folder where they may lie while they are loaded.
+
+    Raises:
+        ContractError: a file is missing or damaged.
+    """
+    key = weights_digest, threads
+    if key not in _LOADED:
+        _LOADED[key] = _loaded(threads, model_files(), place)
+    return _LOADED[key]
+
+
+def _loaded(threads: int, model_files: Mapping[str, bytes], place: str) -> Generator:
     for name in _DISTRIBUTED_VARIABLES:  # TorchDistributor leaves them in reused workers
         os.environ.pop(name, None)
     import torch
@@ -41,7 +63,10 @@ def load_generator(model_folder: str, weights_digest: str, threads: int) -> Gene
     from synth_spark.model.generate import Generator
 
     torch.set_num_threads(threads)
-    return Generator(load_checkpoint(Path(model_folder)).model)
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        for name, content in model_files.items():
+            Path(folder, name).write_bytes(content)
+        return Generator(load_checkpoint(Path(folder)).model)
 
 
 def sample_rows(generator: Generator, plan: SamplePlan, chunk: int) -> list[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Launchers: the same train function in this process or as TorchDistributor's ranks on this machine. [torch]
+"""Launchers: the same train function in this process, as processes of this machine, or as tasks of a cluster. [torch]
 
 The room's one bridge to Spark, which is imported inside the function that needs it. A launcher only starts
 processes; what happened is read from the notes that the ranks leave, because TorchDistributor's return value is the
@@ -7,15 +7,20 @@ last rank's to end and its error is the tail of a log.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth_spark.errors import ConfigError, SynthError, TrainingError
+from synth_spark.files import replace_text
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,6 +35,9 @@ _ECHOES = (
     "SignalException",
     "SystemExit",
 )  # of another rank's end
+JOB_FILE = "job.json"  # a TrainJob, for torchrun
+_TOO_FEW_SLOTS = "SPARK-24819"  # Spark's message for it begins so
+_PR_SET_PDEATHSIG = 1
 
 
 def launch_training(spark: SparkSession | None, job: TrainJob, *, launcher: str, num_ranks: int) -> dict[str, Any]:
@@ -40,6 +48,7 @@ def launch_training(spark: SparkSession | None, job: TrainJob, *, launcher: str,
         ConfigError: the launcher needs what is not there.
     """
     notes = Path(job.folder) / "ranks"
+    Path(job.folder).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(notes, ignore_errors=True)
     failure: BaseException | None = None
     try:
@@ -55,7 +64,7 @@ def _in_process(spark: SparkSession | None, document: dict[str, Any], num_ranks:
     if num_ranks != 1:
         raise ConfigError(
             f"train.num_ranks: {num_ranks} with train.launcher inprocess, which is one rank; "
-            "set train.launcher to torchdistributor"
+            "set train.launcher to torchdistributor, torchrun or cluster"
         )
     from synth_spark.train.rank import train_rank
 
@@ -74,9 +83,47 @@ def _torch_distributor(spark: SparkSession | None, document: dict[str, Any], num
     TorchDistributor(num_processes=num_ranks, local_mode=True, use_gpu=False).run(train_rank, document)
 
 
+def _cluster(spark: SparkSession | None, document: dict[str, Any], num_ranks: int) -> None:
+    """Each rank is a task; all of them start together or none does (a barrier stage of Spark)."""
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    from synth_spark.train.rank import train_rank
+
+    assert spark is not None, "TorchDistributor needs the Spark session"
+    try:
+        TorchDistributor(num_processes=num_ranks, local_mode=False, use_gpu=False).run(train_rank, document)
+    except Exception as error:
+        if _TOO_FEW_SLOTS in str(error):
+            raise ConfigError(
+                f"train.num_ranks: {num_ranks} ranks on a cluster need as many free tasks at once, it has fewer; "
+                "set fewer ranks, or give the application more cores (spark.cores.max, spark.executor.cores)"
+            ) from error
+        raise
+
+
+def _torchrun(spark: SparkSession | None, document: dict[str, Any], num_ranks: int) -> None:
+    notes = Path(document["folder"]) / "ranks"
+    notes.mkdir(parents=True)
+    replace_text(notes / JOB_FILE, json.dumps(document))
+    threads = {"OMP_NUM_THREADS": str(document["threads"])}
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nnodes=1", f"--nproc-per-node={num_ranks}"]
+    command = [sys.executable, *launcher, "-m", "synth_spark.train.torchrun", str(notes / JOB_FILE)]
+    with (notes / "torchrun.log").open("wb") as log:
+        ended = subprocess.run(command, stdout=log, stderr=log, env=threads | os.environ, preexec_fn=_end_with_parent)
+    if ended.returncode:
+        raise RuntimeError(f"torchrun ended with {ended.returncode}, see {log.name}")
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies: ranks must not go on behind a lock that is free again."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 _LAUNCHERS: dict[str, Callable[[SparkSession | None, dict[str, Any], int], None]] = {
     "inprocess": _in_process,
     "torchdistributor": _torch_distributor,
+    "torchrun": _torchrun,
+    "cluster": _cluster,
 }
 
 

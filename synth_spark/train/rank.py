@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 import traceback
 import warnings
@@ -23,7 +24,7 @@ import torch.distributed as dist
 from synth_spark.codebook import Codebook
 from synth_spark.columns import TRAINING, VALIDATION
 from synth_spark.config import TrainSettings
-from synth_spark.errors import ContractError
+from synth_spark.errors import ContractError, EnvironmentProblem
 from synth_spark.files import replace_text
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import model_config_of, save_checkpoint
@@ -56,9 +57,18 @@ class TrainJob:
 
 
 def train_rank(document: Mapping[str, Any]) -> None:
-    """Train this process's share of a TrainJob (as a mapping). Leaves ranks/rank-<n>.json behind, whatever happens."""
+    """Train this process's share of a TrainJob (as a mapping). Leaves ranks/rank-<n>.json behind, whatever happens.
+
+    Raises:
+        EnvironmentProblem: this machine does not see the job's folder, so nothing can be left there.
+    """
     job = TrainJob(**document)
     ranks = rank_from_environment()
+    if not Path(job.folder).is_dir():  # the launcher has made it
+        raise EnvironmentProblem(
+            f"checkpoint {job.folder}: rank {ranks.rank} of {ranks.num_ranks} on {socket.gethostname()} does not see "
+            "it; output.root must be a folder that all machines of the cluster share (docs/cluster.md)"
+        )
     note = Path(job.folder) / "ranks" / f"rank-{ranks.rank}.json"
     _note(note, status="started", process=os.getpid())
     if ranks.num_ranks > 1:

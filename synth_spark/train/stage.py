@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from synth_spark.config import Config
+from synth_spark.config import Config, TrainSettings
 from synth_spark.machine import granted_cpus
 from synth_spark.manifest import Manifest
 from synth_spark.readers import require_reader
@@ -33,7 +33,7 @@ def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> di
     Manifest.load(paths.manifest)  # before any process starts
     require_reader(settings.reader)
     paths.checkpoint.mkdir(parents=True, exist_ok=True)
-    threads = settings.threads or max(1, granted_cpus() // settings.num_ranks)
+    threads = settings.threads or _threads_granted(spark, settings)
     job = TrainJob(
         manifest=str(paths.manifest),
         codebook=str(paths.codebook),
@@ -44,3 +44,11 @@ def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> di
     )
     figures = launch_training(spark, job, launcher=settings.launcher, num_ranks=settings.num_ranks)
     return {key: value for key, value in figures.items() if key not in ("status", "time")}
+
+
+def _threads_granted(spark: SparkSession | None, settings: TrainSettings) -> int:
+    """Processors of each rank: of its task on a cluster, else its share of this machine."""
+    if settings.launcher == "cluster":
+        assert spark is not None, "the cluster's launcher needs the Spark session"
+        return int(spark.conf.get("spark.task.cpus", "1") or 1)
+    return max(1, granted_cpus() // settings.num_ranks)

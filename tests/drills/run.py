@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -21,20 +20,11 @@ from synth_spark.files import replace_text
 from synth_spark.pipeline.runs import STAGES
 from synth_spark.session import get_spark
 from synth_spark.workspace import Workspace
-from tests.drills.yard import ROOT, Yard, descendants, make_yard, wait_for
+from tests.drills import machine, on_cluster
+from tests.drills.yard import ROOT, Impossible, Outcome, Yard, descendants, make_yard, wait_for
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- made by: make drills -->", "<!-- end -->"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A row of the table."""
-
-    fault: str
-    where: str
-    seen: str
-    remained: str
 
 
 def killed(stage: str) -> Callable[[Yard], Outcome]:
@@ -172,6 +162,8 @@ DRILLS: dict[str, Callable[[Yard], Outcome]] = {
     "kill-rank": rank_killed,
     "two-at-once": two_at_once,
     "source-changed": source_changed,
+    **machine.DRILLS,
+    **on_cluster.DRILLS,
 }
 
 
@@ -209,7 +201,11 @@ def main() -> None:
     outcomes = []
     for name in names:
         started = time.monotonic()
-        outcomes.append(DRILLS[name](yard))
+        try:
+            outcomes.append(DRILLS[name](yard))
+        except Impossible as reason:
+            print(f"{name}: NOT MADE, {reason}", flush=True)
+            continue
         print(f"{name}: held, {time.monotonic() - started:.0f} s", flush=True)
     spark.stop()
     shutil.rmtree(folder)

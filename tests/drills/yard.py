@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,7 @@ class Yard:
 
     folder: Path
     spark: SparkSession = field(repr=False)
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)  # of commands
 
     @property
     def workspace(self) -> Workspace:
@@ -67,7 +69,7 @@ class Yard:
         process = subprocess.Popen(
             [sys.executable, "-m", "synth_spark.cli", *map(str, arguments)],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**self.environment, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -119,6 +121,25 @@ class Yard:
         new = [state for state in self.runs() if state.run_id not in before]
         record = new[-1].stages.get(stage) if new else None
         return record is not None and record.status in (STARTED, DONE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A row of the table."""
+
+    fault: str
+    where: str
+    seen: str
+    remained: str
+
+
+class Impossible(Exception):
+    """This machine does not let the fault be made; the table keeps what another one showed."""
+
+
+def said(told: str) -> str:
+    """The line of a command's output that names its error."""
+    return next(line for line in told.splitlines() if re.match(r"[A-Z]\w+(Error|Problem): ", line))
 
 
 def wait_for(happened: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from synth_spark.config import Config
+from synth_spark.errors import ContractError
 from synth_spark.model.checkpoint import file_digest, save_checkpoint
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.sample.plan import SamplePlan
@@ -38,7 +40,7 @@ def sampled(spark, folder, plan=PLAN, *, partitions=1, chunks=None) -> list[tupl
     rows = sample_chunks(
         spark,
         plan,
-        model_folder=str(folder),
+        model_folder=folder,
         weights_digest=file_digest(folder / "weights.safetensors"),
         chunks=chunks or range(plan.num_chunks),
         num_partitions=partitions,
@@ -60,6 +62,17 @@ def test_rows_are_the_planned_subjects(expected):
 @pytest.mark.parametrize("partitions", [3, 7])
 def test_the_same_for_any_number_of_partitions(spark, model_folder, expected, partitions):
     assert sampled(spark, model_folder, partitions=partitions) == expected
+
+
+def test_tasks_need_no_disk_of_the_drivers(spark, model_folder, expected, tmp_path):
+    """The folder is gone before the first task begins."""
+    copy = shutil.copytree(model_folder, tmp_path / "model")
+    digest = file_digest(copy / "weights.safetensors")
+    rows = sample_chunks(
+        spark, PLAN, model_folder=copy, weights_digest=digest, chunks=range(PLAN.num_chunks), num_partitions=2
+    )
+    shutil.rmtree(copy)
+    assert sorted(row[0] for row in rows.select("subject_number").collect()) == [row[0] for row in expected]
 
 
 def test_a_single_chunk_can_be_made_again_alone(spark, model_folder, expected):
@@ -134,9 +147,39 @@ def _kill_one_worker(killed: list[int], stop: threading.Event) -> None:
                 continue
 
 
-def test_rows_leave_in_batches_of_bounded_size(model_folder, monkeypatch):
+def files_of(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_worker_asks_once_for_a_model_and_leaves_nothing(model_folder, tmp_path):
+    asked = []
+
+    def files():
+        asked.append(1)
+        return files_of(model_folder)
+
+    one, other = (load_generator("once", 1, files, str(tmp_path)) for _ in range(2))
+    assert one is other and asked == [1] and not list(tmp_path.iterdir())
+
+
+def test_an_altered_model_is_refused_before_any_task(spark, model_folder, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "model")
+    digest = file_digest(model_folder / "weights.safetensors")
+    (tmp_path / "model" / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(ContractError, match="does not match its digest"):
+        sample_chunks(
+            spark, PLAN, model_folder=tmp_path / "model", weights_digest=digest, chunks=range(1), num_partitions=1
+        )
+    (tmp_path / "model" / "weights.safetensors").unlink()
+    with pytest.raises(ContractError, match="cannot be read"):
+        sample_chunks(
+            spark, PLAN, model_folder=tmp_path / "model", weights_digest=digest, chunks=range(1), num_partitions=1
+        )
+
+
+def test_rows_leave_in_batches_of_bounded_size(model_folder, monkeypatch, tmp_path):
     monkeypatch.setattr("synth_spark.sample.worker._MAX_CODES", 50)
-    generator = load_generator(str(model_folder), "any", 1)
+    generator = load_generator("any", 1, lambda: files_of(model_folder), str(tmp_path))
     batches = sample_rows(generator, PLAN, 0)
     assert len(batches) > 5
     assert sum(batch.num_rows for batch in batches) == 128

@@ -1,4 +1,7 @@
-"""TorchDistributor's ranks on this machine: they train, and when one fails or dies its name and reason come out."""
+"""Ranks on this machine, by TorchDistributor or torchrun: they train alike, and when one fails or dies it is named.
+
+Ranks on executors: tests/with_cluster.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,22 @@ from pathlib import Path
 import pytest
 
 from synth_spark.config import TrainSettings
-from synth_spark.errors import TrainingError
+from synth_spark.errors import EnvironmentProblem, TrainingError
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import load_checkpoint
 from synth_spark.train.launch import launch_training
-from synth_spark.train.rank import TrainJob
+from synth_spark.train.rank import TrainJob, train_rank
 from tests import toy
 
 pytestmark = pytest.mark.timeout(240)
 
 
-def launch(spark, run: toy.ToyRun, folder: Path, **settings) -> dict:
+def launch(spark, run: toy.ToyRun, folder: Path, *, launcher: str = "torchdistributor", **settings) -> dict:
     small = {"width": 16, "hidden": 8, "batch_events": 64, "calibration_rounds": 0, "timeout_seconds": 60}
     resolved = TrainSettings(**{**small, **settings}).model_dump()
     folder.mkdir(exist_ok=True)
     job = TrainJob(str(run.manifest), str(run.codebook), str(folder), 1, 1, resolved)
-    return launch_training(spark, job, launcher="torchdistributor", num_ranks=2)
+    return launch_training(spark, job, launcher=launcher, num_ranks=2)
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +39,33 @@ def run(tmp_path_factory) -> toy.ToyRun:
     return toy.write_run(tmp_path_factory.mktemp("run"), training_files=[200, 120, 40], validation_files=[60, 40])
 
 
-def test_two_ranks_train_and_leave_a_model(spark, run, tmp_path):
+def test_two_ranks_train_and_leave_the_same_model(spark, run, tmp_path):
+    """Under both launchers; torchrun gets no session."""
     figures = launch(spark, run, tmp_path / "a", max_epochs=2)
     assert figures["num_ranks"] == 2
     assert load_checkpoint(tmp_path / "a" / "model").facts["epochs"] == 2
+    other = launch(None, run, tmp_path / "b", launcher="torchrun", max_epochs=2)
+    assert other["num_ranks"] == 2 and other["validation.loss"] == figures["validation.loss"]
+    weights = [(tmp_path / name / "model" / "weights.safetensors").read_bytes() for name in "ab"]
+    assert weights[0] == weights[1]
 
 
-def test_a_rank_that_raises_is_named_with_its_own_error(spark, run, tmp_path):
+@pytest.mark.parametrize("launcher", ["torchdistributor", "torchrun"])
+def test_a_rank_that_raises_is_named_with_its_own_error(spark, run, tmp_path, launcher):
     """A wrong row count in the second file, which only rank 1 reads."""
     manifest = Manifest.load(run.manifest)
     wrong = dataclasses.replace(manifest.files[1], rows=manifest.files[1].rows + 1)
     broken = tmp_path / "manifest.json"
     dataclasses.replace(manifest, files=(manifest.files[0], wrong, *manifest.files[2:])).save(broken)
     with pytest.raises(TrainingError, match=r"rank 1 of 2 failed first: ContractError: manifest lists 121 rows"):
-        launch(spark, dataclasses.replace(run, manifest=broken), tmp_path / "a")
+        launch(spark, dataclasses.replace(run, manifest=broken), tmp_path / "a", launcher=launcher)
+
+
+def test_a_rank_without_the_folder_says_so(run, tmp_path):
+    job = TrainJob(str(run.manifest), str(run.codebook), str(tmp_path / "elsewhere"), 1, 1, {})
+    with pytest.raises(EnvironmentProblem, match=r"rank 0 of 1 on .* does not see it; output\.root"):
+        train_rank(dataclasses.asdict(job))
+    assert not (tmp_path / "elsewhere").exists(), "nothing is made on a disk that nobody else sees"
 
 
 def test_a_rank_that_dies_ends_the_run_and_is_named(spark, run, tmp_path):

@@ -98,6 +98,36 @@ def test_the_heap_follows_cores_within_a_quarter_of_memory(memory: int, cores: i
     assert session.driver_memory(memory, cores) == heap
 
 
+@pytest.mark.parametrize("master", ["spark://host:7077", "spark://one:7077,two:7077", "yarn", "k8s://https://host"])
+def test_a_variable_names_the_cluster(monkeypatch: pytest.MonkeyPatch, master: str) -> None:
+    monkeypatch.setenv(session.MASTER, master)
+    assert session.cluster_master() == master
+
+
+@pytest.mark.parametrize("master", ["local[4]", "host:7077", "yarn-client"])
+def test_what_names_no_cluster_is_refused(monkeypatch: pytest.MonkeyPatch, master: str) -> None:
+    monkeypatch.setenv(session.MASTER, master)
+    with pytest.raises(EnvironmentProblem, match=f"{session.MASTER}: .* names no cluster"):
+        session.cluster_master()
+
+
+def test_without_a_name_it_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(session.MASTER, raising=False)
+    assert session.cluster_master() is None
+
+
+def test_sizes_and_addresses_of_a_cluster_are_not_ours(workspace: Workspace) -> None:
+    local = session.local_settings(workspace, None, 2)
+    cluster = session.cluster_settings(workspace, None, 2, "spark://host:7077")
+    assert set(local) - set(cluster) == set(session._OF_ONE_MACHINE)
+    assert cluster["spark.master"] == "spark://host:7077"
+    assert {key for key in cluster if local.get(key) != cluster[key]} == {
+        "spark.master",
+        "spark.executor.defaultJavaOptions",
+        "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures",
+    }
+
+
 MAKE_VIEW = """
     import sys
     from synth_spark.session import get_spark

@@ -1,0 +1,40 @@
+"""A full disk, a read-only folder, too little memory: recognised wherever raised, and told in one line. [plain]
+
+Spark wraps what its JVM, an executor or a Python worker met into errors of its own, whose text may quote data: it is
+searched here, never shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from synth_spark.errors import EnvironmentProblem
+
+_GO_ON = "published tables are as they were; the same command then goes on with the stage that failed"
+_SIGNS = {
+    r"No space left on device|Disk quota exceeded|database or disk is full": "disk: full while writing; free space "
+    f"(synth-spark clean removes what no run needs), or choose another output.root or TMPDIR; {_GO_ON}",
+    r"Read-only file system|readonly database": "output.root: its disk is mounted read-only; have it mounted "
+    f"writable, or choose another output.root; {_GO_ON}",
+    r"^\s*(numpy\.\S*)?(_Array)?MemoryError|DefaultCPUAllocator: can't allocate|Cannot allocate memory": "memory: a "
+    "Python process ran out of it; give more to the machine, or on a cluster spark.executor.pyspark.memory or "
+    f"spark.executor.memoryOverhead, or set sample.chunk_subjects lower in a new run; {_GO_ON}",
+    r"java\.lang\.OutOfMemoryError": "memory: Spark's Java process ran out of it; give it more "
+    f"(SYNTH_SPARK_DRIVER_MEMORY, on a cluster spark.executor.memory); {_GO_ON}",
+}
+
+
+def shortage(error: BaseException) -> EnvironmentProblem | None:
+    """What the machine lacked, if that is why an error came, or one of those that it came from."""
+    for one in _chain(error):
+        for sign, told in _SIGNS.items():
+            if re.search(sign, f"{type(one).__name__}: {one}", re.MULTILINE):
+                return EnvironmentProblem(told)
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

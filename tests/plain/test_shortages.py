@@ -1,0 +1,49 @@
+"""What a machine lacks is told in one line, whoever met it; other errors stay what they are."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from synth_spark import cli
+from synth_spark.pipeline.shortages import shortage
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "disk: full"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "output.root: its disk"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/x"), None),
+        (MemoryError(), "memory: a Python process"),
+        (RuntimeError("Job aborted\n  numpy.core._exceptions._ArrayMemoryError: no"), "memory: a Python process"),
+        (RuntimeError("Job aborted\nMemoryError: Unable to allocate 3 GiB"), "memory: a Python process"),
+        (RuntimeError("x: java.lang.OutOfMemoryError: Java heap space"), "memory: Spark's Java process"),
+        (ValueError("a value of the source that says MemoryError"), None),
+    ],
+)
+def test_a_shortage_is_recognised(error: Exception, told: str | None) -> None:
+    found = shortage(error)
+    assert found is None if told is None else str(found).startswith(told)
+
+
+def test_what_it_came_from_counts_and_nothing_of_it_is_quoted() -> None:
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device: Zzyzx")
+        except OSError as first:
+            raise RuntimeError("Zzyzx") from first
+    except RuntimeError as error:
+        assert "disk: full" in str(shortage(error)) and "Zzyzx" not in str(shortage(error))
+
+
+def test_the_command_line_ends_with_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("synth_spark.pipeline.line.run_line", full)
+    ended = CliRunner().invoke(cli.app, ["run", "conf/cdnow.yml"])
+    assert ended.exit_code == 12 and "EnvironmentProblem: disk: full" in ended.output
