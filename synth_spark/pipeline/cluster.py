@@ -63,10 +63,13 @@ def _question(probe: str) -> Callable[[Iterable[int]], Iterator[Answer]]:
         import os
         import socket
 
+        version: str | None = None
         try:
-            from synth_spark import __version__ as version
+            from synth_spark import __version__
+
+            version = __version__
         except ImportError:
-            version = None
+            pass
         for number in numbers:
             sees = os.path.isfile(probe)
             if sees:
