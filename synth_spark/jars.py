@@ -26,6 +26,9 @@ def jars_folder() -> Path:
     Raises:
         EnvironmentProblem: pyspark is not installed.
     """
+    submitted = os.environ.get("SPARK_HOME")
+    if submitted and "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit's Python finds pyspark in an archive of it
+        return Path(submitted) / "jars"
     found = importlib.util.find_spec("pyspark")
     if found is None or found.origin is None:
         raise EnvironmentProblem("pyspark: not installed in this environment; run: make setup")

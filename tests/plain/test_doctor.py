@@ -93,3 +93,11 @@ def test_jars_are_recognised(delta: str, files: list[str], tmp_path: Path, monke
     assert jars.missing_jars() == []
     (tmp_path / files[0]).rename(tmp_path / files[0].replace(delta, "1.0"))
     assert jars.missing_jars() == ["delta-spark"]
+
+
+def test_under_spark_submit_the_jars_are_those_of_its_spark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its Python finds pyspark in an archive, which has no folder of jars beside it."""
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    assert jars.jars_folder() != tmp_path / "jars"
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    assert jars.jars_folder() == tmp_path / "jars"
