@@ -52,7 +52,7 @@ def batch_events_for(num_events: NDArray[np.int64], window_events: int, *, pass_
     where data are plentiful, shared among the ranks.
 
     A step costs much that does not depend on its size: a recurrence over long histories, the optimizer, small products.
-    Where a pass has steps enough, larger ones lose nothing. All ranks together take the batch that one would, so that
+    Where a pass has steps enough, batches can be larger. All ranks together take the batch that one would, so that
     the learning rate need not know how many they are.
 
     Args:
