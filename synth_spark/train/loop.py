@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from synth_spark.config import TrainSettings
+from synth_spark.config_train import TrainSettings
 from synth_spark.errors import TrainingError
 from synth_spark.files import add_line
 from synth_spark.model.checkpoint import tensors_of

@@ -23,7 +23,7 @@ import torch.distributed as dist
 
 from synth_spark.codebook import Codebook
 from synth_spark.columns import TRAINING, VALIDATION
-from synth_spark.config import TrainSettings
+from synth_spark.config_train import TrainSettings
 from synth_spark.errors import ContractError, EnvironmentProblem
 from synth_spark.files import replace_text
 from synth_spark.manifest import Manifest

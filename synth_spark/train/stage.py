@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from synth_spark.config import Config, TrainSettings
+from synth_spark.config import Config
+from synth_spark.config_train import TrainSettings
 from synth_spark.machine import granted_cpus
 from synth_spark.manifest import Manifest
 from synth_spark.readers import require_reader
