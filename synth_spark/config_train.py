@@ -17,7 +17,18 @@ class TrainSettings(Section):
         description="inprocess: one rank in this process; torchdistributor: num_ranks processes on this machine; "
         "torchrun: the same without Spark; cluster: num_ranks tasks of the Spark cluster (docs/cluster.md)",
     )
-    num_ranks: int = Field(1, ge=1, le=64, description="number of DDP ranks")
+    num_ranks: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="number of DDP ranks; default: 1, but with torchdistributor and torchrun one for each GPU of the "
+        "machine that trains; on GPUs never more than these",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="what trains and calibrates: auto takes an NVIDIA GPU per rank where torch can use one, else the "
+        "CPU; cuda refuses to train without; with the launcher cluster Spark's spark.task.resource.gpu.amount decides",
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="torch threads per rank; default: CPUs granted / ranks on this machine"
     )
@@ -62,7 +73,7 @@ class TrainSettings(Section):
         3, ge=1, le=10**6, description="epochs without a better validation loss before training stops"
     )
     number_format: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto takes bfloat16 where the processor multiplies it natively"
+        "auto", description="auto takes bfloat16 where processor or GPU multiply it natively"
     )
     calibration_rounds: int = Field(3, ge=0, le=10, description="rounds of on-policy calibration: marginals and pairs")
     timeout_seconds: int = Field(600, ge=10, le=10**6, description="a collective that waits longer ends the run")
