@@ -17,7 +17,8 @@ from typing import Any, Literal
 import yaml
 from pydantic.fields import FieldInfo
 
-from synth_spark.config import Config, Section, TableSource
+from synth_spark.config import Config, TableSource
+from synth_spark.config_section import Section
 
 WIDTH = 120
 _HEAD = """\

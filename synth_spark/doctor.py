@@ -15,6 +15,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from synth_spark.devices import gpus_here, told_gpus
 from synth_spark.errors import EnvironmentProblem
 from synth_spark.jars import FIX as JARS_FIX
 from synth_spark.jars import missing_jars
@@ -40,7 +41,7 @@ class Finding:
 
 
 def findings(workspace_root: str | Path) -> list[Finding]:
-    """Everything that was looked at, good or bad: interpreter, Java, pins, jars, readers, memory, disk, rights."""
+    """Everything that was looked at, good or bad: Python, Java, pins, jars, readers, device, memory, disk, rights."""
     workspace = Workspace.at(workspace_root)
     return [
         _python(),
@@ -48,6 +49,7 @@ def findings(workspace_root: str | Path) -> list[Finding]:
         *_versions(),
         _jars(),
         _reader(),
+        _device(),
         _memory(),
         _disk(workspace),
         _write_access(workspace),
@@ -108,6 +110,17 @@ def _reader() -> Finding:
         detail = f"petastorm, the default, cannot read here ({problem}); arrow can"
         return Finding("training reader", False, detail, "set train.reader: arrow in the config; the rows are the same")
     return Finding("training reader", True, "petastorm, the default; arrow too")
+
+
+def _device() -> Finding:
+    """What train.device: auto takes here. No GPU is no lack: training runs on processors, too."""
+    try:
+        gpus, reason = gpus_here()
+    except ImportError as error:
+        fix = "run: make clean setup"
+        return Finding("training device", False, f"torch cannot be loaded ({type(error).__name__})", fix)
+    detail = f"cuda: {told_gpus(gpus)}, one for each rank" if gpus else f"cpu; no GPU: {reason}"
+    return Finding("training device", True, detail)
 
 
 def _memory() -> Finding:

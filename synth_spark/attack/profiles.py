@@ -63,7 +63,7 @@ def _learned(first: Tensor, second: Tensor) -> nn.Module:
 def _triplet_loss(anchors: Tensor, others: Tensor) -> Tensor:
     """Mean over anchors of how much closer the hardest stranger is than the own other part, softened at zero."""
     likeness = anchors @ others.T
-    strangers = likeness - _OUT_OF_REACH * torch.eye(len(likeness))
+    strangers = likeness - _OUT_OF_REACH * torch.eye(len(likeness), device=likeness.device)
     # a soft maximum: the very hardest stranger alone lets everything collapse into one point
     hardest = torch.logsumexp(_SHARPNESS * strangers, 1) / _SHARPNESS
     return nn.functional.softplus(_SHARPNESS * (hardest - likeness.diagonal() + MARGIN)).mean()

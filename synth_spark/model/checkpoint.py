@@ -43,7 +43,8 @@ def save_checkpoint(folder: Path, model: SequenceModel, codebook_file: Path, fac
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary / WEIGHTS_FILE)
+    weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, temporary / WEIGHTS_FILE)
     shutil.copyfile(codebook_file, temporary / CODEBOOK_FILE)
     document = {
         "format": FORMAT,
@@ -139,5 +140,5 @@ def _time_codes(codebook: Codebook) -> TimeCodes:
 
 
 def tensors_of(model: torch.nn.Module) -> dict[str, Tensor]:
-    """A detached copy of all weights."""
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    """A detached copy of all weights, on the CPU."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synth_spark.codebook import Codebook
 from synth_spark.columns import TRAINING
-from synth_spark.config import TrainSettings
+from synth_spark.config_train import TrainSettings
 from synth_spark.model.checkpoint import model_config_of
 from synth_spark.model.network import SequenceModel
 

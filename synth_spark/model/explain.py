@@ -15,7 +15,16 @@ from synth_spark.codebook import Codebook
 from synth_spark.errors import ContractError
 from synth_spark.model.facts import CODEBOOK_FILE, read_facts
 
-_SHOWN = ("num_parameters", "epochs", "best_epoch", "validation.loss", "number_format", "num_ranks", "fit.seconds")
+_SHOWN = (
+    "num_parameters",
+    "epochs",
+    "best_epoch",
+    "validation.loss",
+    "number_format",
+    "device",
+    "num_ranks",
+    "fit.seconds",
+)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Generator:
     @torch.no_grad()
     def __init__(self, model: SequenceModel) -> None:
         model = model.float().eval()
-        self.config = model.config
+        self.config, self.device = model.config, model.device
         self.lows = np.asarray(model.config.length_lows, dtype=np.int64)
         self.highs = np.asarray(model.config.length_highs, dtype=np.int64)
         self.static_bias = model.static_heads.bias
@@ -72,16 +72,16 @@ class Generator:
         num_static = len(self.config.static_cardinalities) + 1  # the last one: how many events inside the length's code
         draws = ChunkDraws(seed, first_subject, num_subjects, num_static=num_static, num_event=self.num_event)
         first = self.static_bias.expand(num_subjects, -1)
-        sums = torch.zeros(num_subjects, self.static_pairs.width)
-        embedded = torch.empty(num_subjects, self.static_columns.total_width)
-        static_codes = self.static_columns.draw(
-            first, torch.from_numpy(draws.static), embedded, self.static_pairs, sums
-        )
-        num_events = self._num_events(static_codes[:, -1].numpy(), draws.static[:, -1])
+        sums = torch.zeros(num_subjects, self.static_pairs.width, device=self.device)
+        embedded = torch.empty(num_subjects, self.static_columns.total_width, device=self.device)
+        static_draws = torch.from_numpy(draws.static).to(self.device)
+        static_codes = self.static_columns.draw(first, static_draws, embedded, self.static_pairs, sums)
+        found = static_codes.cpu().numpy()
+        num_events = self._num_events(found[:, -1], draws.static[:, -1])
         event_codes = np.empty((int(num_events.sum()), self.num_event), dtype=np.int16)
         if self.events is not None:
             self.events.fill(event_codes, static_codes, num_events, draws)
-        return SampledChunk(first_subject, static_codes.numpy().astype(np.int16), num_events, event_codes)
+        return SampledChunk(first_subject, found.astype(np.int16), num_events, event_codes)
 
     def _num_events(self, length_codes: NDArray[np.int64], draw: NDArray[np.float32]) -> NDArray[np.int64]:
         lows, highs = self.lows[length_codes], self.highs[length_codes]
@@ -101,10 +101,10 @@ class _Events:
         self.position = network.position
         self.columns = _Columns(heads, network.embedding)
         self.from_past = network.from_past.weight.t().contiguous()
-        self.bias = heads.bias
+        self.bias, self.device = heads.bias, heads.bias.device
         self.recall = network.recall
         self.pairs = _Pairs(network.pairs)
-        self.starts = torch.tensor(self.recall.starts[:-1])
+        self.starts = torch.tensor(self.recall.starts[:-1]).to(self.device)
         self.static_tables = _row_tables(network.static_embedding, network.from_static.weight.t())
         self.first_tables = _row_tables(network.embedding, network.from_first.weight.t())
         history = dict(network.history.named_parameters())
@@ -126,20 +126,21 @@ class _Events:
         num_events = num_events[order]
         # active[t]: how many subjects still have an event at step t
         active = np.searchsorted(-num_events, -np.arange(num_events.max(initial=0)), side="left")
-        lasting = self.bias + _gather(self.static_tables, static_codes[order])
-        lasting_sums = self.pairs.of_given(static_codes[order])
+        static_codes = static_codes[torch.from_numpy(order).to(self.device)]
+        lasting = self.bias + _gather(self.static_tables, static_codes)
+        lasting_sums = self.pairs.of_given(static_codes)
         state = _State.start(self, len(order))
-        remaining = torch.from_numpy(num_events)
-        plan = self.recall.plans.of(static_codes[order])
+        remaining = torch.from_numpy(num_events).to(self.device)
+        plan = self.recall.plans.of(static_codes)
         for step, draws in enumerate(self._draws(chunk_draws, order, active)):
             count = len(draws)
             state = state.first(count)
             if step == FIRST_EVENT_FROM:
-                first_codes = torch.from_numpy(out[starts[:count]].astype(np.int64))
+                first_codes = torch.from_numpy(out[starts[:count]].astype(np.int64)).to(self.device)
                 lasting = lasting[:count] + _gather(self.first_tables, first_codes)
             sums = self.pairs.of_event_before(lasting_sums[:count], state.codes)
             codes = self._step(state, lasting[:count], sums, remaining[:count] - step, step, plan.first(count), draws)
-            out[starts[:count] + step] = codes.numpy().astype(np.int16)
+            out[starts[:count] + step] = codes.cpu().numpy().astype(np.int16)
 
     def _draws(self, draws: ChunkDraws, order: NDArray[np.int64], active: NDArray[np.int64]) -> Iterator[Tensor]:
         """uniform_NE of every step in turn, for the foremost subjects in `order`."""
@@ -149,7 +150,7 @@ class _Events:
             counts = active[step : step + min(_STEPS_PER_DRAW, fitting)]
             rows = np.concatenate([order[:count] for count in counts])
             steps = np.repeat(np.arange(step, step + len(counts), dtype=np.int64), counts)
-            yield from torch.from_numpy(draws.events(rows, steps)).split(counts.tolist())
+            yield from torch.from_numpy(draws.events(rows, steps)).to(self.device).split(counts.tolist())
             step += len(counts)
 
     def _step(
@@ -185,11 +186,11 @@ class _State:
     @classmethod
     def start(cls, events: _Events, num_subjects: int) -> _State:
         width, event_width = events.width, events.event_width
-        past = torch.zeros(num_subjects, len(events.from_past))
+        past = events.bias.new_zeros(num_subjects, len(events.from_past))
         hidden, previous = past[:, :width], past[:, width : width + event_width]
-        cell, total = torch.zeros(num_subjects, width), torch.zeros(num_subjects, event_width)
-        codes = torch.full((num_subjects, events.num_columns), NO_CODE)
-        counts = torch.zeros(2, num_subjects, events.recall.starts[-1])
+        cell, total = past.new_zeros(num_subjects, width), past.new_zeros(num_subjects, event_width)
+        codes = torch.full((num_subjects, events.num_columns), NO_CODE, device=events.device)
+        counts = past.new_zeros(2, num_subjects, events.recall.starts[-1])
         none = torch.zeros_like(codes)
         return cls(past, hidden, previous, cell, total, codes, codes[:, 0], counts[0], counts[1], none, none)
 
@@ -263,7 +264,7 @@ class _Columns:
         added: _Recalled | None = None,
     ) -> Tensor:
         """codes_NC, and their embeddings into embedded_ND; first_N(CH) and the sums of pairs are the context's part."""
-        codes = torch.empty(len(first), len(self.blocks), dtype=torch.int64)
+        codes = torch.empty(len(first), len(self.blocks), dtype=torch.int64, device=first.device)
         for column, here in enumerate(first.chunk(len(self.blocks), dim=1)):
             begin, end = self.begins[column : column + 2]
             if begin:
@@ -304,7 +305,9 @@ class _Pairs:
 
     def of_given(self, codes: Tensor) -> Tensor:
         """sums_N(CG) of codes_NS of the given table."""
-        return _gather(self.given, codes) if self.calibrated else torch.zeros(len(codes), self.width)
+        if not self.calibrated:
+            return torch.zeros(len(codes), self.width, device=codes.device)
+        return _gather(self.given, codes)
 
     def of_event_before(self, sums: Tensor, codes: Tensor) -> Tensor:
         """sums_N(CG) with codes_NC of the event before; NO_CODE counts from the end, where the row for none is."""

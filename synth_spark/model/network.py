@@ -151,7 +151,7 @@ class EventNetwork(nn.Module):
         remaining = (num_events[:, None] - index).clamp(min=0)  # the event itself remains
         first = past.first if past.num_steps else embedded[:, 0]
         previous = torch.cat([past.previous[:, None], embedded[:, :-1]], dim=1)
-        states, (hidden, cell) = self.history(previous, (past.hidden, past.cell))
+        states, (hidden, cell) = self._recurred(previous, past)
         total = previous.float().cumsum(1)
         if past.num_steps:
             total += past.total[:, None]
@@ -180,6 +180,18 @@ class EventNetwork(nn.Module):
         past = Past(past.num_steps + num_steps, *(part.detach() for part in left))
         return nats.view(event_codes.shape), past
 
+    def _recurred(self, previous: Tensor, past: Past) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """What the history's network makes of previous_BTD: states_BTW, and hidden and cell of the last.
+
+        On a GPU in float32: autocast takes float16 for cuDNN's recurrences, whatever it was asked for, and small
+        gradients vanish in that.
+        """
+        if previous.device.type == "cpu":
+            return self.history(previous, (past.hidden, past.cell))
+        with torch.autocast(previous.device.type, enabled=False):
+            states, last = self.history(previous.float(), (past.hidden, past.cell))
+        return states.to(previous.dtype), last
+
     def _lasting(self, static_codes: Tensor, first: Tensor, index: Tensor, rows: Tensor) -> Tensor:
         """What static codes and, once the history is long, its first event give: N(CH)."""
         of_static = self.from_static(self._without_columns(self.static_embedding(static_codes)))
@@ -201,13 +213,13 @@ class EventNetwork(nn.Module):
 
     def _without_columns(self, static: Tensor) -> Tensor:
         """static_BD with whole sub-columns left out at random: together they name a subject, whose events would be
-        learned by heart."""
+        learned by heart. Which ones is drawn on the CPU, so that every device leaves out the same."""
         chance = min(0.5, STATIC_DROPOUT * self.dropout)
         if not self.training or chance == 0.0:
             return static
         widths = torch.tensor(self.static_embedding.widths)
         kept = torch.rand(len(static), len(widths)) >= chance
-        return static * kept.repeat_interleave(widths, 1) / (1 - chance)
+        return static * kept.repeat_interleave(widths, 1).to(static.device) / (1 - chance)
 
     def _thinned(self, part: Tensor) -> Tensor:
         """Dropout with one mask per subject, shared over time: drawing masks is serial and costs more than it gives."""
@@ -235,6 +247,11 @@ class SequenceModel(nn.Module):
         self.static_heads = ColumnHeads(static_ranks, self.static_embedding.widths, config.hidden)
         self.static_pairs = PairSums(config.static_cardinalities)
         self.events = EventNetwork(config) if config.event_cardinalities else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.static_heads.bias.device
 
     @property
     def output_layers(self) -> list[CodeLogits]:

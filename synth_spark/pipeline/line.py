@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from synth_spark.config import Config, load_config
+from synth_spark.devices import check_device, placement
 from synth_spark.errors import GateFailed, GateUndecided
 from synth_spark.pipeline.opened import OpenRun, open_run
 from synth_spark.pipeline.runs import RunState, config_digest, create_run, load_state, runs_of
@@ -76,10 +77,14 @@ def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: boo
 def _run_stages(run: OpenRun, force: bool) -> Exception | None:
     """All stages that are not done; a gate that says no is returned, to be raised after the summary."""
     before, stages = time.perf_counter(), 0.0
-    if not run.state.is_done("train"):
-        require_reader(run.config.train.reader)  # now, as is the session: encoding may take hours
+    train, to_train = run.config.train, not run.state.is_done("train")
+    if to_train:  # now, as is the session: encoding may take hours
+        require_reader(train.reader)
+        check_device(train)
     spark = run.spark  # made now, so that a missing Java or a held catalog is told before hours of work
     assert spark is not None
+    if to_train and train.launcher == "cluster":
+        placement(train, spark)
     stopped: Exception | None = None
     while stopped is None and (stage := run.state.next_stage) is not None:
         say(f"{stage} ...")

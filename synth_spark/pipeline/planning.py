@@ -8,6 +8,7 @@ from pathlib import Path
 from synth_spark.codebook import Codebook, FieldSpec
 from synth_spark.columns import TRAINING
 from synth_spark.config import Config, load_config
+from synth_spark.devices import CPU, CUDA, Placement, check_device, placement
 from synth_spark.encode.stage import preview
 from synth_spark.pipeline.inventory import told_bytes
 from synth_spark.pipeline.opened import session
@@ -16,6 +17,7 @@ from synth_spark.workspace import Workspace
 
 _CODE_BYTES = 2
 _MINUTE = 60
+_UNMEASURED = {CPU: "", CUDA: "; on a GPU it was not measured"}
 
 
 def plan(config_path: str | Path) -> None:
@@ -23,17 +25,20 @@ def plan(config_path: str | Path) -> None:
 
     Raises:
         SourceError: the source cannot be learned from, or is too small.
+        ConfigError: train.device is not there.
     """
     config = load_config(config_path)
     workspace = Workspace.of(config.output)
+    check_device(config.train)
     with session() as spark:
+        placed = placement(config.train, spark)
         # where there is no workspace yet, there is no secret of its own: another split, of the same sizes
         salt = workspace.salt() if workspace.salt_file.exists() else secrets.token_bytes(32)
         codebook, figures = preview(spark, config, salt=salt)
     say(f"plan of {config.name}: nothing was written")
     _tell_source(codebook, figures)
     _tell_fields(codebook)
-    _tell_work(config, codebook)
+    _tell_work(config, codebook, placed)
 
 
 def _tell_source(codebook: Codebook, figures: dict[str, int | float | str]) -> None:
@@ -60,20 +65,21 @@ def _protection(spec: FieldSpec) -> str:
     return ", ".join(f"{number:,} {what}" for what, number in spec.protection.items() if number)
 
 
-def _tell_work(config: Config, codebook: Codebook) -> None:
+def _tell_work(config: Config, codebook: Codebook, placed: Placement) -> None:
     from synth_spark.model.estimate import MEASURED, num_parameters, training_seconds
 
     settings, subjects = config.train, codebook.num_subjects[TRAINING]
     parameters = num_parameters(codebook, settings)
     mean_events = codebook.num_events.get(TRAINING, 0) / max(1, subjects)
-    window = min(settings.window_subjects, subjects) / settings.num_ranks
+    window = min(settings.window_subjects, subjects) / placed.num_ranks
     held = window * (mean_events * len(codebook.event_cardinalities) + len(codebook.static_cardinalities)) * _CODE_BYTES
     low, high = training_seconds(codebook, settings)
     wanted = config.sample.subjects if config.sample.subjects is not None else subjects
     say("\nwork")
     say(f"  model             {parameters:,} parameters, {told_bytes(4 * parameters)}")
+    say(f"  device            {placed.told}")
     say(f"  codes in memory   {told_bytes(int(held))} per rank, of {int(window):,} subjects at once")
-    say(f"  training          {_told_minutes(low)} to {_told_minutes(high)}: {MEASURED}")
+    say(f"  training          {_told_minutes(low)} to {_told_minutes(high)}: {MEASURED}{_UNMEASURED[placed.device]}")
     say(f"  sampling          {wanted:,} subjects, about {int(wanted * mean_events):,} events")
 
 

@@ -20,6 +20,8 @@ _SIGNS = {
     r"^\s*(numpy\.\S*)?(_Array)?MemoryError|DefaultCPUAllocator: can't allocate|Cannot allocate memory": "memory: a "
     "Python process ran out of it; give more to the machine, or on a cluster spark.executor.pyspark.memory or "
     f"spark.executor.memoryOverhead, or set sample.chunk_subjects lower in a new run; {_GO_ON}",
+    "CUDA out of memory": "memory: the GPU has too little for training; set train.batch_events lower, or "
+    f"train.device: cpu, in a new run; {_GO_ON}",
     r"java\.lang\.OutOfMemoryError": "memory: Spark's Java process ran out of it; give it more "
     f"(SYNTH_SPARK_DRIVER_MEMORY, on a cluster spark.executor.memory); {_GO_ON}",
 }

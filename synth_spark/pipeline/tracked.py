@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import synth_spark
 from synth_spark.codebook import Codebook
 from synth_spark.columns import SUBJECTS_TABLE
-from synth_spark.config import Section
+from synth_spark.config_section import Section
 from synth_spark.errors import one_line
 from synth_spark.manifest import Manifest
 from synth_spark.model.chunks import most_answered_for

@@ -30,7 +30,8 @@ def calibrate(model: SequenceModel, targets: list[Tensor], pairs: PairTables, *,
     """Adjust output biases and pairs in place; the largest total variation distance over sub-columns before each round.
 
     Args:
-        targets: the training's marginals in subjects, static sub-columns then event ones (Marginals.tensors).
+        targets: the training's marginals in subjects, static sub-columns then event ones (Marginals.tensors); they and
+            all marginals are on the CPU. Subjects are sampled, and their pairs counted, where the model is.
         pairs: the training's pairs, of the groups that set_groups has set.
     """
     num_static = len(model.config.static_cardinalities)
@@ -39,7 +40,7 @@ def calibrate(model: SequenceModel, targets: list[Tensor], pairs: PairTables, *,
     most = min(MAX_SUBJECTS, TIMES_TRAINED * num_subjects, MAX_EVENTS / max(mean_events, 1.0))
     fewest = min(MIN_SUBJECTS, num_subjects)
     chunk_subjects = most_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
-    groups = [of_codes for owner in pairs.owners for of_codes in owner.of_columns()]
+    groups = [of_codes.cpu() for owner in pairs.owners for of_codes in owner.of_columns()]
     distances = []
     for round_number in range(rounds):
         planned = int(max(fewest, most if round_number == rounds - 1 else most / EARLY_SHARE))
@@ -50,7 +51,7 @@ def calibrate(model: SequenceModel, targets: list[Tensor], pairs: PairTables, *,
             max(float((a - b).abs().sum()) / 2 / max(num_subjects, 1) for a, b in zip(targets, sampled, strict=True))
         )
         for output, *column in zip(model.output_layers, targets, sampled, groups, strict=True):
-            output.bias.data += correction(*column).to(output.bias.dtype)
+            output.bias.data += correction(*column).to(output.bias)
         move_pairs(model, pairs, found, of=num_subjects, sampled=planned)
     return distances
 

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synth_spark.devices import CUDA
 from synth_spark.errors import ConfigError, SynthError, TrainingError
 from synth_spark.files import replace_text
 
@@ -80,7 +81,16 @@ def _torch_distributor(spark: SparkSession | None, document: dict[str, Any], num
 
     assert spark is not None, "TorchDistributor needs the Spark session"
     os.environ.setdefault("OMP_NUM_THREADS", str(document["threads"]))
-    TorchDistributor(num_processes=num_ranks, local_mode=True, use_gpu=False).run(train_rank, document)
+    use_gpu = document["device"] == CUDA and _driver_gpus(spark) >= num_ranks
+    TorchDistributor(num_processes=num_ranks, local_mode=True, use_gpu=use_gpu).run(train_rank, document)
+
+
+def _driver_gpus(spark: SparkSession) -> int:
+    """GPUs of the driver that Spark manages. TorchDistributor refuses use_gpu without; ranks on the driver's machine
+    then see all GPUs of it and take their own all the same.
+    """
+    managed = "gpu" in spark.sparkContext.resources
+    return int(spark.conf.get("spark.driver.resource.gpu.amount", "0") or 0) if managed else 0
 
 
 def _cluster(spark: SparkSession | None, document: dict[str, Any], num_ranks: int) -> None:
@@ -91,7 +101,8 @@ def _cluster(spark: SparkSession | None, document: dict[str, Any], num_ranks: in
 
     assert spark is not None, "TorchDistributor needs the Spark session"
     try:
-        TorchDistributor(num_processes=num_ranks, local_mode=False, use_gpu=False).run(train_rank, document)
+        use_gpu = document["device"] == CUDA
+        TorchDistributor(num_processes=num_ranks, local_mode=False, use_gpu=use_gpu).run(train_rank, document)
     except Exception as error:
         if _TOO_FEW_SLOTS in str(error):
             raise ConfigError(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from synth_spark.config import TrainSettings
+from synth_spark.config_train import TrainSettings
 from synth_spark.errors import TrainingError
 from synth_spark.files import add_line
 from synth_spark.model.checkpoint import tensors_of
@@ -40,6 +40,7 @@ AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
 MAX_GRADIENT_NORM = 5.0
 WEIGHT_DECAY = 0.01
 EVALUATION_EVENTS = 8192
+_FIRST_WITH_BFLOAT16 = (8, 0)  # compute capability: Ampere
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,14 @@ class Trainer:
         folder: Path,
         manifest_digest: str,
     ) -> None:
-        self.model, self.readers, self.settings, self.ranks = model, readers, settings, ranks
+        self.model, self.readers, self.settings, self.ranks, self.device = model, readers, settings, ranks, model.device
         self.seed, self.folder = seed, folder
         (self.pass_events,) = summed(readers["training"].num_events)  # known once the reader was read for counts
         # buffers are constants, which need not be sent around in every step
         self.parallel = DistributedDataParallel(model, gradient_as_bucket_view=True, broadcast_buffers=False)
         self.averaged = copy.deepcopy(model).requires_grad_(False)
+        if self.averaged.events is not None:
+            self.averaged.events.history.flatten_parameters()  # cuDNN wants them side by side, which no copy keeps
         parts: dict[str, list[torch.nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
             parts.setdefault(part_of(name), []).append(parameter)
@@ -110,7 +113,7 @@ class Trainer:
         )
         self.history: list[dict[str, Any]] = []
         self.data: Pass | None = None  # the pass that is begun
-        self.number_format = resolve_number_format(settings.number_format)
+        self.number_format = resolve_number_format(settings.number_format, self.device)
 
     def fit(self) -> Trained:
         """Train until validation stops improving, the epochs or the time are used up; resumes where it can."""
@@ -184,15 +187,15 @@ class Trainer:
         """
         rng = np.random.default_rng([self._seed_of_pass(), self.ranks.rank, self.progress.windows])
         planned = [] if window is None else self._plan(window, self._batch_events(window), rng)
-        losses = np.zeros(4)
+        told: list[tuple[Tensor, float, Tensor, float]] = []  # read at the end: it waits for a GPU's work to be done
         past: Past | None = None
         for index in range(largest(len(planned))):
             own = make_batch(window, planned[index]) if window and index < len(planned) else None
             batch = own or company(self.model.config)
-            step_losses, past = self._step(batch, past)
-            losses += step_losses
+            cost, past = self._step(batch, past)
+            told.append(cost)
             bar.update(batch.num_trained)
-        return losses
+        return sum((np.array([float(part) for part in cost]) for cost in told), np.zeros(4))
 
     def _bar(self) -> Any:
         """Progress of one epoch, shown by the first rank where there is a terminal."""
@@ -202,7 +205,7 @@ class Trainer:
         total = min(self.readers["training"].num_events, share) if self.ranks.is_first else 0
         return track(total, description=f"train epoch {progress.epoch + 1}{best}", unit="events")
 
-    def _step(self, batch: Batch, past: Past | None) -> tuple[tuple[float, float, float, float], Past | None]:
+    def _step(self, batch: Batch, past: Past | None) -> tuple[tuple[Tensor, float, Tensor, float], Past | None]:
         """Train on one batch: what it cost (static nats, subjects, event nats, events), and the past it leaves."""
         progress = self.progress
         num_events = float(batch.num_trained)
@@ -223,13 +226,13 @@ class Trainer:
         decay = min(AVERAGE_DECAY, (1 + progress.step) / (10 + progress.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
-        return (float(static.detach()), num_random, float(event.detach()), num_events), past
+        return (static.detach(), num_random, event.detach(), num_events), past
 
     def _nats(self, model: torch.nn.Module, batch: Batch, past: Past | None) -> tuple[Tensor, Tensor, Past | None]:
         """The model's answer to a batch, which goes on from the past where it does not begin histories."""
         going_on = past.kept(len(batch.num_events)) if past is not None and batch.first_event else None
         with self._autocast():
-            return model(*batch.inputs(), going_on)
+            return model(*batch.inputs(self.device), going_on)
 
     def _validate(self) -> dict[str, float]:
         """Mean nats per validation subject under the averaged weights."""
@@ -251,10 +254,10 @@ class Trainer:
             for window in self.readers["validation"].windows(seed=0, shuffle=False):
                 for step in self._plan(window, EVALUATION_EVENTS, np.random.default_rng(0)):
                     static_nats, event_nats, past = self._nats(model, make_batch(window, step), past)
-                    parts = (static_nats.sum(0), event_nats.sum((0, 1)), torch.tensor([float(len(step.random_rows))]))
-                    totals += torch.cat(parts).double().numpy()
-        *nats, subjects = summed(*totals)
-        return np.asarray(nats), subjects
+                    nats = torch.cat([static_nats.sum(0), event_nats.sum((0, 1))]).cpu()
+                    totals += torch.cat([nats, torch.tensor([float(len(step.random_rows))])]).double().numpy()
+        *all_nats, subjects = summed(*totals)
+        return np.asarray(all_nats), subjects
 
     def _note_epoch(self, figures: dict[str, float], seconds: float) -> None:
         progress = self.progress
@@ -289,14 +292,18 @@ class Trainer:
         )
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.number_format == "bfloat16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.number_format == "bfloat16")
 
 
-def resolve_number_format(asked: str) -> str:
-    """bfloat16 where the processor multiplies it natively, else float32."""
+def resolve_number_format(asked: str, device: torch.device) -> str:
+    """bfloat16 where processor or GPU multiply it natively, else float32."""
     if asked != "auto":
         return asked
-    return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+    if device.type == "cuda":  # torch.cuda.is_bf16_supported counts what is only emulated, too
+        native = torch.cuda.get_device_capability(device) >= _FIRST_WITH_BFLOAT16
+    else:
+        native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bfloat16" if native else "float32"
 
 
 def part_of(name: str) -> str:

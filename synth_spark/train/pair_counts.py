@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ _CHUNK = 20_000  # rows whose groups are laid out at once
 
 
 class PairTables:
-    """A number for each pair that a model's PairSums know.
+    """A number for each pair that a model's PairSums know, where the model is.
 
     static: (S G, S G), of two static sub-columns.
     given: (S G, C G), of a static and an event sub-column.
@@ -27,14 +28,15 @@ class PairTables:
 
     def __init__(self, model: SequenceModel) -> None:
         """All zero."""
+        self.device = model.device
         self.of_static = model.static_pairs.own
-        self.of_event = model.events.pairs.own if model.events is not None else CodeGroups(())
+        self.of_event = model.events.pairs.own if model.events is not None else CodeGroups(()).to(self.device)
         static, event, groups = self.of_static.width, self.of_event.width, self.of_event.num_groups
         self.static, self.given, self.within = (
-            torch.zeros(rows, columns, dtype=torch.float64)
+            torch.zeros(rows, columns, dtype=torch.float64, device=self.device)
             for rows, columns in ((static, static), (static, event), (event, event))
         )
-        self.previous = torch.zeros(len(self.of_event.cardinalities), groups + 1, groups, dtype=torch.float64)
+        self.previous = self.static.new_zeros(len(self.of_event.cardinalities), groups + 1, groups)
 
     @classmethod
     def added_by(cls, model: SequenceModel) -> PairTables:
@@ -69,25 +71,28 @@ class PairTables:
         self, static_codes: NDArray[np.int16], num_events: NDArray[np.int64], event_codes: NDArray[np.int16]
     ) -> None:
         """Add subjects, each with weight 1: static_codes_NS, numbers of events, and all their event_codes in order."""
-        static = self.of_static.places(torch.from_numpy(static_codes.astype(np.int64)))
+        static = self.of_static.places(self._tensor(static_codes.astype(np.int64)))
         for rows in static.split(_CHUNK):
             laid_out = _laid_out(rows, self.of_static.width)
             self.static += laid_out.T @ laid_out
         if not len(event_codes):
             return
-        event = self.of_event.places(torch.from_numpy(event_codes.astype(np.int64)))
-        owner = torch.from_numpy(np.repeat(np.arange(len(num_events)), num_events))
-        weights = torch.from_numpy(np.repeat(1.0 / np.maximum(num_events, 1), num_events)).float()
-        for rows in torch.arange(len(event)).split(_CHUNK):
+        event = self.of_event.places(self._tensor(event_codes.astype(np.int64)))
+        owner = self._tensor(np.repeat(np.arange(len(num_events)), num_events))
+        weights = self._tensor(np.repeat(1.0 / np.maximum(num_events, 1), num_events)).float()
+        for rows in torch.arange(len(event), device=self.device).split(_CHUNK):
             own = _laid_out(event[rows], self.of_event.width)
             weighted = own * weights[rows, None]
             self.given += _laid_out(static[owner[rows]], self.of_static.width).T @ weighted
             self.within += own.T @ weighted
         self._count_previous(event, owner, weights)
 
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
     def _count_previous(self, event: Tensor, owner: Tensor, weights: Tensor) -> None:
         groups = self.of_event.num_groups
-        first = torch.cat([torch.tensor([True]), owner[1:] != owner[:-1]])
+        first = torch.cat([owner.new_ones(1, dtype=torch.bool), owner[1:] != owner[:-1]])
         for column, counts in enumerate(self.previous):
             now = event[:, column] - column * groups
             before = torch.where(first, groups, now.roll(1))
@@ -122,4 +127,4 @@ def _chances(counts: Tensor) -> Tensor:
 
 def _laid_out(places: Tensor, width: int) -> Tensor:
     """places_NC -> ones_N(width)."""
-    return torch.zeros(len(places), width).scatter_(1, places, 1.0)
+    return torch.zeros(len(places), width, device=places.device).scatter_(1, places, 1.0)

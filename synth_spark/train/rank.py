@@ -23,7 +23,8 @@ import torch.distributed as dist
 
 from synth_spark.codebook import Codebook
 from synth_spark.columns import TRAINING, VALIDATION
-from synth_spark.config import TrainSettings
+from synth_spark.config_train import TrainSettings
+from synth_spark.devices import CPU
 from synth_spark.errors import ContractError, EnvironmentProblem
 from synth_spark.files import replace_text
 from synth_spark.manifest import Manifest
@@ -36,7 +37,7 @@ from synth_spark.train.learned import learned_bits
 from synth_spark.train.loop import Trained, Trainer
 from synth_spark.train.marginals import Marginals
 from synth_spark.train.pair_counts import PairTables
-from synth_spark.train.ranks import RankInfo, process_group, rank_from_environment, summed_tensors
+from synth_spark.train.ranks import RankInfo, own_device, process_group, rank_from_environment, summed_tensors
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class TrainJob:
     seed: int
     threads: int
     settings: dict[str, Any]
+    device: str = CPU  # or CUDA; what auto comes to is settled where the job is launched
 
     @property
     def model_folder(self) -> Path:
@@ -94,6 +96,7 @@ def _told_to_stop(number: int, frame: object) -> None:
 
 def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
     torch.set_num_threads(job.threads)
+    device = own_device(job.device, ranks)
     warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")  # it uses pyarrow's old names
     settings = TrainSettings(**job.settings)
     codebook, manifest = Codebook.load(Path(job.codebook)), Manifest.load(Path(job.manifest))
@@ -103,7 +106,7 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
             "they are from different encode runs; run encode again"
         )
     readers = _readers(manifest, codebook, settings, ranks)
-    with process_group(ranks, timeout_seconds=settings.timeout_seconds):
+    with process_group(ranks, timeout_seconds=settings.timeout_seconds, device=device):
         started = time.perf_counter()
         torch.manual_seed(derive(job.seed, "weights"))
         model = SequenceModel(
@@ -111,6 +114,7 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         )
         targets, rows = _counts(model, readers[TRAINING])
         model.start_from_marginals(targets)
+        model.to(device)  # made on the CPU, so that weights begin alike on every device
         trainer = Trainer(
             model,
             readers,
@@ -191,6 +195,7 @@ def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob)
         "num_parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
         "num_ranks": dist.get_world_size() if dist.is_initialized() else ranks.num_ranks,
         "threads": job.threads,
+        "device": trainer.device.type,
         "number_format": trainer.number_format,
         "reader": trainer.settings.reader,
         "seed": job.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from synth_spark.devices import CPU, gpus_here, told_gpus
+from synth_spark.errors import EnvironmentProblem
+
+_CPU = torch.device(CPU)
+
 
 @dataclass(frozen=True)
 class RankInfo:
@@ -19,6 +25,7 @@ class RankInfo:
 
     rank: int
     num_ranks: int
+    local_rank: int = 0  # among those of its machine
 
     @property
     def is_first(self) -> bool:
@@ -28,22 +35,50 @@ class RankInfo:
 
 def rank_from_environment() -> RankInfo:
     """What torchrun or TorchDistributor set; rank 0 of 1 where nothing did."""
-    return RankInfo(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    rank, num_ranks, local_rank = (
+        int(os.environ.get(name, nobody)) for name, nobody in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+    )
+    return RankInfo(rank, num_ranks, local_rank)
+
+
+def own_device(device: str, ranks: RankInfo) -> torch.device:
+    """This rank's own processor or GPU: cpu, or the GPU whose number is its own among the ranks of its machine.
+
+    Raises:
+        EnvironmentProblem: it has none.
+    """
+    if device == CPU:
+        return _CPU
+    gpus, reason = gpus_here()
+    if ranks.local_rank >= gpus:
+        found = told_gpus(gpus) + (f" ({reason})" if reason else "")
+        raise EnvironmentProblem(
+            f"train.device: {device}, but rank {ranks.rank} of {ranks.num_ranks} on {socket.gethostname()} finds "
+            f"{found} and wants number {ranks.local_rank}; give each rank one of its own (docs/cluster.md), or set "
+            "train.device: cpu"
+        )
+    torch.cuda.set_device(ranks.local_rank)
+    return torch.device(device, ranks.local_rank)
+
+
+def backend_for(device: torch.device) -> str:
+    """What ranks talk over: gloo; on GPUs NCCL for what lies there, and gloo for the few numbers that never do."""
+    return "gloo" if device.type == CPU else f"cpu:gloo,{device.type}:nccl"
 
 
 @contextmanager
-def process_group(ranks: RankInfo, *, timeout_seconds: int) -> Iterator[None]:
-    """The gloo group of all ranks; one rank alone gets a group of one without a network.
+def process_group(ranks: RankInfo, *, timeout_seconds: int, device: torch.device = _CPU) -> Iterator[None]:
+    """The group of all ranks; one rank alone gets a group of one without a network.
 
     Leaving takes a barrier first: a rank that exits early kills the others at exit. After an error there is no
     barrier, since the others may never come; they end by the timeout or with the lost connection.
     """
-    timeout = timedelta(seconds=timeout_seconds)
+    timeout, backend = timedelta(seconds=timeout_seconds), backend_for(device)
     if ranks.num_ranks == 1:
         store = dist.HashStore()  # type: ignore[attr-defined]  # public, but not exported by name
-        dist.init_process_group("gloo", store=store, rank=0, world_size=1, timeout=timeout)
+        dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=timeout)
     else:
-        dist.init_process_group("gloo", rank=ranks.rank, world_size=ranks.num_ranks, timeout=timeout)
+        dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.num_ranks, timeout=timeout)
     try:
         yield
         dist.barrier()

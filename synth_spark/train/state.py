@@ -143,7 +143,7 @@ def _moments(optimizer: torch.optim.Optimizer) -> Weights:
     flat: Weights = {}
     for index, parameter in enumerate(_parameters(optimizer)):
         for key, value in optimizer.state[parameter].items():
-            flat[f"{index}.{key}"] = torch.as_tensor(value).contiguous()
+            flat[f"{index}.{key}"] = torch.as_tensor(value).cpu().contiguous()
     return flat
 
 
@@ -151,7 +151,9 @@ def _restore_moments(optimizer: torch.optim.Optimizer, flat: Weights) -> None:
     for index, parameter in enumerate(_parameters(optimizer)):
         prefix = f"{index}."
         optimizer.state[parameter] = {
-            key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)
+            key.removeprefix(prefix): value.to(parameter.device)
+            for key, value in flat.items()
+            if key.startswith(prefix)
         }
 
 

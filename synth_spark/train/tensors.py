@@ -14,10 +14,12 @@ from torch import Tensor
 from synth_spark.model.network import ModelConfig
 from synth_spark.train.plan import Step, Window, padded_events
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one step, and how much of them is real."""
+    """Tensors of one step, on the CPU, and how much of them is real."""
 
     static_codes: Tensor  # B S
     event_codes: Tensor  # B T E, zero after each history's end
@@ -26,9 +28,12 @@ class Batch:
     first_event: int = 0  # of the window; above 0 the batch goes on with the first B subjects of the one before
     random_weight: float = 1.0  # 0 in a batch that only keeps other ranks company
 
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the model's forward takes, in order, before the past."""
-        return self.static_codes, self.event_codes, self.num_events, self.random_static_codes
+    def inputs(self, device: torch.device = _CPU) -> list[Tensor]:
+        """What the model's forward takes, in order, before the past, on its device."""
+        parts = [self.static_codes, self.event_codes, self.num_events, self.random_static_codes]
+        if device.type == "cuda":  # from pinned memory they are copied while the GPU still works on the step before
+            parts = [part.pin_memory() for part in parts]
+        return [part.to(device, non_blocking=True) for part in parts]
 
     @property
     def num_trained(self) -> int:

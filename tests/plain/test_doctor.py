@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from synth_spark import doctor, jars
+from synth_spark.devices import gpus_here
 from synth_spark.machine import Java
 from synth_spark.readers import petastorm_problem
 from synth_spark.workspace import Workspace
@@ -16,11 +18,12 @@ def _named(workspace: Workspace, name: str) -> doctor.Finding:
 
 
 def test_it_is_quick_and_leaves_nothing(workspace: Workspace) -> None:
-    petastorm_problem()  # imports pandas and pyarrow: a second that depends on the disk
+    petastorm_problem()  # imports pandas and pyarrow: a second that depends on the disk; and torch, two
+    gpus_here()
     start = time.monotonic()
     found = doctor.findings(workspace.root)
     assert time.monotonic() - start < 2
-    assert {"Python", "Java", "Delta jars", "memory", "disk", "workspace", "salt"} <= {
+    assert {"Python", "Java", "Delta jars", "training device", "memory", "disk", "workspace", "salt"} <= {
         finding.name for finding in found
     }
     assert not workspace.root.exists()
@@ -101,3 +104,9 @@ def test_under_spark_submit_the_jars_are_those_of_its_spark(monkeypatch: pytest.
     assert jars.jars_folder() != tmp_path / "jars"
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     assert jars.jars_folder() == tmp_path / "jars"
+
+
+def test_a_torch_that_cannot_be_loaded_is_told(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # importing it then fails, as where it is not installed
+    found = _named(workspace, "training device")
+    assert not found.ok and "torch cannot be loaded" in found.detail and found.fix == "run: make clean setup"

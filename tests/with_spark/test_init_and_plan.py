@@ -160,6 +160,7 @@ def test_a_plan_tells_sizes_and_protection_and_writes_nothing(
         r"holdout subjects",
         r"events +amount +number",
         r"parameters",
+        r"device +(cpu|cuda), 1 rank",
         r"training .* to ",
     ):
         assert _found(line, told), line
