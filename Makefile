@@ -58,6 +58,10 @@ test: setup ## Run the tests, folder by folder, with the time of each
 		else echo "== tests/$$folder: passed in $$((SECONDS - start)) s"; fi; \
 	done
 
+.PHONY: test-long
+test-long: setup ## Run the tests that take minutes each and are not in .ci/run
+	@$(PY) -m pytest -q -m long tests/with_spark tests/end_to_end
+
 .PHONY: test-cluster
 test-cluster: setup ## Run the line on a standalone cluster of this machine: master, two workers, executors
 	@$(PY) -m pytest -q tests/with_cluster

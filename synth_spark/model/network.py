@@ -231,9 +231,12 @@ class EventNetwork(nn.Module):
 
 
 def _as_multiplied(part: Tensor) -> Tensor:
-    """In the number format of matrix products: whatever moves between them then has half the size in bfloat16."""
-    kind = part.device.type
-    return part.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else part
+    """In the number format of matrix products: whatever moves between them then has half the size in bfloat16.
+
+    A product tells which that is; the functions that do have other names before torch 2.4.
+    """
+    one = part.new_zeros(1, 1)
+    return part.to((one @ one).dtype)
 
 
 class SequenceModel(nn.Module):

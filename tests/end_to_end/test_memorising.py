@@ -13,7 +13,7 @@ import yaml
 from synth_spark.pipeline.runs import newest_run
 from synth_spark.workspace import Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 EPOCHS = 120
 # every epoch is the best: what validation says does not count

@@ -102,7 +102,7 @@ def small(spark: SparkSession) -> Iterator[SparkSession]:
     [(0, 1, 0), (1, 256, 0), (60, 16, 24), (400, 1, 0), (400, 256, 0), (400, 16, 24)],
 )
 @settings(
-    max_examples=2,
+    max_examples=1,  # of each shape; twelve columns of hundreds of rows are many examples
     deadline=None,
     phases=[Phase.generate],  # shrinking would take minutes, and the message names column and type
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

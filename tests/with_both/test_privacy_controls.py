@@ -83,11 +83,10 @@ def test_real_people_are_recognised_however_they_are_disguised(
     as_it_is, figures = leaks((training, holdout, training), order_by)
     assert as_it_is >= SMOKE | MEMBERSHIP | {"risk.singling_out", "risk.inference", "risk.linkability"}
     assert figures["membership.auc"] > 0.8 and figures["identical_share.training"] == 1.0
-    for share, floor in ((0.1, 0.65), (1 / 3, 0.55)):
-        disguised = persisted(perturbed(training, share=share, seed=3, order_by=order_by, tie_break=None))
-        found, figures = leaks((training, holdout, disguised), order_by)
-        assert found >= {"dcr_share", "membership.auc"}, share
-        assert figures["dcr_share"] > floor and figures["membership.auc.low"] > floor - 0.05
+    disguised = persisted(perturbed(training, share=1 / 3, seed=3, order_by=order_by, tie_break=None))
+    found, figures = leaks((training, holdout, disguised), order_by)
+    assert found >= {"dcr_share", "membership.auc"}
+    assert figures["dcr_share"] > 0.55 and figures["membership.auc.low"] > 0.5
     if order_by:
         assert figures["profiling.real.rank1.low"] > 10 / figures["profiling.pool"]
 
