@@ -29,7 +29,9 @@ def plan(config_path: str | Path) -> None:
     with session() as spark:
         # where there is no workspace yet, there is no secret of its own: another split, of the same sizes
         salt = workspace.salt() if workspace.salt_file.exists() else secrets.token_bytes(32)
-        codebook, figures = preview(spark, config, salt=salt)
+        # tables with names are looked at by encode alone: a plan opens no catalog
+        published = workspace.published if isinstance(workspace.published, Path) else None
+        codebook, figures = preview(spark, config, salt=salt, published=published)
     say(f"plan of {config.name}: nothing was written")
     _tell_source(codebook, figures)
     _tell_fields(codebook)

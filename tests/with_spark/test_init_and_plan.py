@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,13 @@ def test_subjects_and_events_are_told_apart_joined_and_cleaned(shop: Path) -> No
         assert reason in reasons, reason
     for value in ("Person 1", "p1@example", "note of"):
         assert value not in reasons
-    assert load_config(target).name == "visits"
+    config = load_config(target)
+    assert (config.name, config.output.root) == ("visits", "workspace-visits")
+    learned = [line.strip() for line in reasons.splitlines() if line.strip().startswith("#   ")]
+    assert [line.split(",")[0] for line in learned] == [
+        *("#   town: category", "#   birth_date: number", "#   amount: number", "#   expires: number")
+    ]
+    assert re.search(r"about \d values", learned[0]) and "type date" in learned[1] and "type double" in learned[2]
 
 
 def test_events_alone_and_files_of_csv(shop: Path) -> None:
@@ -111,6 +118,17 @@ def test_rows_without_a_key_that_repeats_are_flat(spark: SparkSession, tmp_path:
     spark.createDataFrame(rows, "row_id int, age int, kind string").write.parquet(str(tmp_path / "flat"))
     source = drafted(tmp_path / "flat", to=tmp_path / "flat.yml")["source"]
     assert "events" not in source and source["subjects"]["path"].endswith("flat")
+    text = (tmp_path / "flat.yml").read_text(encoding="utf-8")
+    assert "age: number, type int has an order; its 7 values may be names: then columns, family: category" in text
+
+
+def test_halves_of_a_place_are_told_together(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(n % 60, date(2024, 1, 1) + timedelta(n), n % 11 / 8, n % 13 / 8, n % 2 > 0) for n in range(400)]
+    frame = spark.createDataFrame(rows, "user_id int, day date, lat double, lon double, paid boolean")
+    frame.write.parquet(str(tmp_path / "trips"))
+    drafted(tmp_path / "trips", to=tmp_path / "trips.yml")
+    text = (tmp_path / "trips.yml").read_text(encoding="utf-8")
+    assert "#   lat: place" in text and "#   lon: place" in text and "#   paid: category, type boolean" in text
 
 
 def test_hostile_names_give_a_config_that_can_be_read(spark: SparkSession, tmp_path: Path) -> None:
