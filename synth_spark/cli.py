@@ -10,13 +10,15 @@ from typing import Annotated
 
 import typer
 
-from synth_spark.errors import SynthError
+from synth_spark.errors import SynthError, interruption
 from synth_spark.pipeline.export_format import Format
+from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.seeds import MOST_SUBJECTS
 
 EXIT_CODES = """
 Exit codes: 0 done; 2 wrong usage; 10 an error a user can act on; 11 config; 12 environment; 13 source; 14 artifacts;
-15 training; 20 gate failed, nothing published; 21 gate undecided, nothing published; 1 anything unforeseen.
+15 training; 20 gate failed, nothing published; 21 gate undecided, nothing published; 130 interrupted (SIGINT), 143 told
+to end (SIGTERM), a run can go on; 1 anything unforeseen.
 """
 
 app = typer.Typer(
@@ -369,10 +371,15 @@ def _next_command(run_id: str, stage: str, config: Path) -> str:
 def _guarded(work: Callable[[], object], debug: bool) -> None:
     """Errors that a user can act on as one message and their own exit code; the traceback is in the run's log."""
     try:
-        work()
-    except Exception as error:
+        with ended_by_signals():
+            work()
+    except BaseException as error:
         from synth_spark.pipeline.shortages import shortage
 
+        outside = interruption(error)
+        if outside is not None:
+            typer.echo(outside[1], err=True)
+            raise typer.Exit(outside[0]) from None
         problem = error if isinstance(error, SynthError) else shortage(error)
         if problem is None:
             raise
