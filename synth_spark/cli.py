@@ -48,7 +48,7 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 @app.command(epilog=EXIT_CODES)
 def run(
     config: ConfigArgument,
-    run_id: Annotated[str | None, typer.Option("--run-id", help="Name of a new run, or of one to go on with.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", "--run-id", help="Name of a new run, or of one to go on with.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new run, also if one is unfinished.")] = False,
     force: ForceOption = False,
     debug: DebugOption = False,
@@ -305,7 +305,7 @@ def clean(
 
 @app.command(epilog=EXIT_CODES)
 def explain(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model: <run's folder>/checkpoint/model.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model: checkpoint/model in a run's folder, see: synth-spark runs show.")],
     debug: DebugOption = False,
 ) -> None:
     """Tell what is inside a model: its size, its codes, and what it learned of each column.

@@ -16,10 +16,12 @@ class SynthError(Exception):
 class Terminated(BaseException):
     """The system asked this process to end (SIGTERM): a scheduler, a container's stop, kill."""
 
+    exit_code = 143  # as shells give it: 128 and the signal
 
-_FROM_OUTSIDE: dict[type[BaseException], tuple[int, str]] = {  # exit codes as shells give them: 128 and the signal
+
+_FROM_OUTSIDE: dict[type[BaseException], tuple[int, str]] = {
     KeyboardInterrupt: (130, "interrupted (SIGINT)"),
-    Terminated: (143, "told to end (SIGTERM)"),
+    Terminated: (Terminated.exit_code, "told to end (SIGTERM)"),
 }
 
 
