@@ -48,7 +48,7 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 @app.command(epilog=EXIT_CODES)
 def run(
     config: ConfigArgument,
-    run_id: Annotated[str | None, typer.Option("--run", "--run-id", help="Name of a new run, or of one to go on with.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", "--run-id", help="A new run, or one to go on with.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new run, also if one is unfinished.")] = False,
     force: ForceOption = False,
     debug: DebugOption = False,
@@ -305,7 +305,7 @@ def clean(
 
 @app.command(epilog=EXIT_CODES)
 def explain(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model: checkpoint/model in a run's folder, see: synth-spark runs show.")],
+    model: Annotated[Path, typer.Argument(help="Folder checkpoint/model of a run, whose folder `runs show` tells.")],
     debug: DebugOption = False,
 ) -> None:
     """Tell what is inside a model: its size, its codes, and what it learned of each column.
@@ -337,7 +337,7 @@ def _stage(
     stage: str, config: Path, run: str | None, debug: bool, *, force: bool = False, subjects: int | None = None
 ) -> None:
     from synth_spark.pipeline.stages import run_stage
-    from synth_spark.pipeline.summary import tell_gate
+    from synth_spark.pipeline.summary import next_command, tell_gate
 
     def work() -> None:
         paths, figures = run_stage(stage, config, run, force=force, subjects=subjects)
@@ -347,7 +347,7 @@ def _stage(
         else:
             for name, value in figures.items():
                 typer.echo(f"  {name:<32} {value:,.4f}" if isinstance(value, float) else f"  {name:<32} {value}")
-        following = _next_command(paths.run_id, stage, config)
+        following = next_command(paths.run_id, stage, config)
         if following:
             typer.echo(f"go on with: {following}")
 
@@ -359,13 +359,6 @@ def _check_can_ask(yes: bool) -> None:
         raise typer.BadParameter(
             "without a terminal nobody can be asked, so nothing is done without it", param_hint="--yes"
         )
-
-
-def _next_command(run_id: str, stage: str, config: Path) -> str:
-    from synth_spark.pipeline.runs import STAGES
-
-    index = STAGES.index(stage) + 1
-    return f"synth-spark {STAGES[index]} {config} --run {run_id}" if index < len(STAGES) else ""
 
 
 def _guarded(work: Callable[[], object], debug: bool) -> None:

@@ -97,7 +97,8 @@ def open_run(
             run.save()
             tracker.metrics({"peak_memory_bytes": state.peak_memory_bytes})
             if run._session is not None and not found:
-                with suppress(Exception if interrupted else ()):  # the same signal may have ended Spark's JVM
+                # the signal that ended the run may have ended Spark's JVM, too
+                with suppress(*([Exception] if interrupted else [])):
                     run._session.stop()
 
 
