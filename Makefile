@@ -68,7 +68,7 @@ test-cluster: setup ## Run the line on a standalone cluster of this machine: mas
 
 .PHONY: test-spark35
 test-spark35: setup $(READY35) ## Run what needs Spark on Spark 3.5 (the first time: PyPI and Maven, 0.5 GB), or TESTS35="..."
-	@$(PY35) -m pytest -q $(TESTS35)
+	@$(PY35) -m pytest -q --timeout 1500 $(TESTS35)
 
 # The other Spark lies over the environment of the lock: its own pyspark, py4j and Delta come first, all else is shared.
 $(READY35): $(SPARK35) $(LOCK) | $(READY)

@@ -65,7 +65,8 @@ def tables_of(spark: SparkSession, config: Config, *, real: bool) -> dict[str, D
     """Subjects and events as the line learns from them, or as they were published; flat data have subjects only."""
     names = [SUBJECTS_TABLE] + [EVENTS_TABLE] * bool(config.source.events)
     if not real:
-        return {name: synth_spark.read_published(spark, config.output.root, name) for name in names}
+        workspace = Workspace.of(config.output)
+        return {name: synth_spark.read_published(spark, workspace, name) for name in names}
     source = read_source(spark, config)
     described = source.subjects_table or source.events_table
     key = described.key if described and described.key else SUBJECT_KEY
@@ -93,7 +94,7 @@ def main() -> None:
     asked = list(ASKED.finditer(part_of(PAGE.read_text(encoding="utf-8"), config.name).group()))
     queries = [found["query"] for found in asked]
     assert queries, "there is no question in that part"
-    spark = get_spark(workspace=Workspace.at(config.output.root))
+    spark = get_spark(workspace=Workspace.of(config.output))
     both = (answers(spark, tables_of(spark, config, real=kind), queries) for kind in (False, True))
     told = [
         Answer(synthetic, real, int(found["tolerated"]) / 100)

@@ -50,7 +50,7 @@ def main() -> None:
     config, commit = load_config(arguments.config), current_commit()
     table = config.source.event_table
     assert table is not None and table.order_by is not None, "there is no clock"
-    spark = get_spark(workspace=Workspace.at(config.output.root))
+    spark = get_spark(workspace=Workspace.of(config.output))
     figures = {}
     for kind, real in (("real", True), ("synthetic", False)):
         events = tables_of(spark, config, real=real)["events"]

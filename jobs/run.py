@@ -1,6 +1,6 @@
 """Walk the whole line in one process.
 
-python jobs/run.py CONFIG [--run-id RUN], as `synth-spark run`, which explains itself with --help.
+python jobs/run.py CONFIG [--run RUN], as `synth-spark run`, which explains itself with --help.
 """
 
 import sys

@@ -10,13 +10,15 @@ from typing import Annotated
 
 import typer
 
-from synth_spark.errors import SynthError
+from synth_spark.errors import SynthError, interruption
 from synth_spark.pipeline.export_format import Format
+from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.seeds import MOST_SUBJECTS
 
 EXIT_CODES = """
 Exit codes: 0 done; 2 wrong usage; 10 an error a user can act on; 11 config; 12 environment; 13 source; 14 artifacts;
-15 training; 20 gate failed, nothing published; 21 gate undecided, nothing published; 1 anything unforeseen.
+15 training; 20 gate failed, nothing published; 21 gate undecided, nothing published; 130 interrupted (SIGINT), 143 told
+to end (SIGTERM), a run can go on; 1 anything unforeseen.
 """
 
 app = typer.Typer(
@@ -46,7 +48,7 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 @app.command(epilog=EXIT_CODES)
 def run(
     config: ConfigArgument,
-    run_id: Annotated[str | None, typer.Option("--run-id", help="Name of a new run, or of one to go on with.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", "--run-id", help="A new run, or one to go on with.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new run, also if one is unfinished.")] = False,
     force: ForceOption = False,
     debug: DebugOption = False,
@@ -303,7 +305,7 @@ def clean(
 
 @app.command(epilog=EXIT_CODES)
 def explain(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model: <run's folder>/checkpoint/model.")],
+    model: Annotated[Path, typer.Argument(help="Folder checkpoint/model of a run, whose folder `runs show` tells.")],
     debug: DebugOption = False,
 ) -> None:
     """Tell what is inside a model: its size, its codes, and what it learned of each column.
@@ -335,7 +337,7 @@ def _stage(
     stage: str, config: Path, run: str | None, debug: bool, *, force: bool = False, subjects: int | None = None
 ) -> None:
     from synth_spark.pipeline.stages import run_stage
-    from synth_spark.pipeline.summary import tell_gate
+    from synth_spark.pipeline.summary import next_command, tell_gate
 
     def work() -> None:
         paths, figures = run_stage(stage, config, run, force=force, subjects=subjects)
@@ -345,7 +347,7 @@ def _stage(
         else:
             for name, value in figures.items():
                 typer.echo(f"  {name:<32} {value:,.4f}" if isinstance(value, float) else f"  {name:<32} {value}")
-        following = _next_command(paths.run_id, stage, config)
+        following = next_command(paths.run_id, stage, config)
         if following:
             typer.echo(f"go on with: {following}")
 
@@ -359,20 +361,18 @@ def _check_can_ask(yes: bool) -> None:
         )
 
 
-def _next_command(run_id: str, stage: str, config: Path) -> str:
-    from synth_spark.pipeline.runs import STAGES
-
-    index = STAGES.index(stage) + 1
-    return f"synth-spark {STAGES[index]} {config} --run {run_id}" if index < len(STAGES) else ""
-
-
 def _guarded(work: Callable[[], object], debug: bool) -> None:
     """Errors that a user can act on as one message and their own exit code; the traceback is in the run's log."""
     try:
-        work()
-    except Exception as error:
+        with ended_by_signals():
+            work()
+    except BaseException as error:
         from synth_spark.pipeline.shortages import shortage
 
+        outside = interruption(error)
+        if outside is not None:
+            typer.echo(outside[1], err=True)
+            raise typer.Exit(outside[0]) from None
         problem = error if isinstance(error, SynthError) else shortage(error)
         if problem is None:
             raise

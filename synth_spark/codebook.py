@@ -13,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from synth_spark.columns import EVENTS_TABLE, SUBJECTS_TABLE
 from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
 from synth_spark.json_file import read_json
@@ -45,6 +46,14 @@ class SourceTable:
     def type_of(self, name: str | None) -> str:
         """Spark type of a column."""
         return next(column.type for column in self.columns if column.name == name)
+
+
+def synthetic_tables(subjects: SourceTable | None, events: SourceTable | None) -> dict[str, SourceTable]:
+    """What the synthetic tables look like: without subjects in the source theirs holds the events' key only."""
+    if subjects is None:
+        assert events is not None, "a source has at least one table"
+        subjects = SourceTable(tuple(c for c in events.columns if c.name == events.key), events.key)
+    return {SUBJECTS_TABLE: subjects} | ({EVENTS_TABLE: events} if events is not None else {})
 
 
 @dataclass(frozen=True)

@@ -267,14 +267,19 @@ def _vacuum(spark: SparkSession, place: Place, hours: int | None, how: str) -> l
         ) from None
 
 
-def _check_columns(spark: SparkSession, rows: DataFrame, place: Place) -> None:
+def differing_columns(spark: SparkSession, place: Place, columns: list[tuple[str, str]]) -> list[str]:
+    """Names of columns that a table has and these (names and types) have not, or the other way round; none if equal."""
     there = [(f.name, f.dataType.simpleString()) for f in read_table(spark, place).schema.fields]
-    ours = [(f.name, f.dataType.simpleString()) for f in rows.schema.fields]
-    if there != ours:
-        differing = sorted({name for name, _ in set(there) ^ set(ours)}) or ["(order of columns)"]
+    return sorted({name for name, _ in set(there) ^ set(columns)}) or ["(their order)"] * (there != columns)
+
+
+def _check_columns(spark: SparkSession, rows: DataFrame, place: Place) -> None:
+    """Encode looked already; here it matters where the table was made since."""
+    differing = differing_columns(spark, place, [(f.name, f.dataType.simpleString()) for f in rows.schema.fields])
+    if differing:
         raise ContractError(
             f"table {place}: holds runs of another source schema (differs in: {', '.join(differing)}); "
-            "publish into another root, or remove the table"
+            "publish into another output.root (with a catalog: output.schema_name), or remove the table"
         )
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
+from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable, synthetic_tables
 from synth_spark.codecs import CODECS, category, place
 from synth_spark.codecs.units import from_units
-from synth_spark.columns import EVENT_CODES, EVENT_INDEX, NUM_EVENTS, STATIC_CODES, SUBJECT_NUMBER
+from synth_spark.columns import EVENT_CODES, EVENT_INDEX, NUM_EVENTS, STATIC_CODES, SUBJECT_NUMBER, SUBJECTS_TABLE
 from synth_spark.decode.clock import FIRST, KEY, STEP, TIME, Coded, start_sql, with_time
 from synth_spark.decode.keys import key_sql
 from synth_spark.lookups import join_values, value_column
@@ -45,11 +45,7 @@ def to_tables(sequences: DataFrame, codebook: Codebook, *, seed: int) -> Decoded
 
 def subjects_table(codebook: Codebook) -> SourceTable:
     """What the subjects table looks like: without one in the source it holds the events' key only."""
-    if codebook.subjects is not None:
-        return codebook.subjects
-    events = codebook.events
-    assert events is not None, "a codebook describes at least one table"
-    return SourceTable(tuple(c for c in events.columns if c.name == events.key), events.key)
+    return synthetic_tables(codebook.subjects, codebook.events)[SUBJECTS_TABLE]
 
 
 def _subjects(sequences: DataFrame, codebook: Codebook, seed: int) -> DataFrame:

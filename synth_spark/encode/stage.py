@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -13,10 +14,12 @@ from synth_spark.config import Config
 from synth_spark.encode.fields import plan_tables
 from synth_spark.encode.fit import Plan, Thresholds, fit_codebook, fit_units, learnable
 from synth_spark.encode.frames import Frames, number_events, number_subjects, time_events, with_spans
+from synth_spark.encode.room import check_room
 from synth_spark.encode.sequences import to_sequences, write_sequences
 from synth_spark.errors import SourceError
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
+from synth_spark.places import Places
 from synth_spark.progress import spark_progress
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import split_subjects
@@ -38,19 +41,25 @@ class _Work:
     plan: Plan
 
 
-def run_encode(spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes) -> Figures:
+def run_encode(
+    spark: SparkSession, config: Config, paths: RunPaths, *, salt: bytes, published: Places | None = None
+) -> Figures:
     """Read, split, fit, encode; writes paths.codebook, paths.sequences and paths.manifest.
+
+    Args:
+        published: where the run's tables will be written; what is there must have the same columns.
 
     Returns:
         Rows, subjects, fields, files, policy counts, and the seconds of each part.
 
     Raises:
         SourceError: the source cannot be learned from, or is too small.
+        ConfigError: the tables at `published` are another data set's.
     """
     laps = _Laps()
     paths.folder.mkdir(parents=True, exist_ok=True)
     with spark_progress(spark, "read, check and split"):
-        work = _prepare(spark, config, salt)
+        work = _prepare(spark, config, salt, published)
     laps.end("read")
     with spark_progress(spark, "fit the codebook"):
         frames, codebook = _fit(spark, config, work)
@@ -67,14 +76,16 @@ def run_encode(spark: SparkSession, config: Config, paths: RunPaths, *, salt: by
     return _figures(work, codebook, manifest) | laps.seconds
 
 
-def preview(spark: SparkSession, config: Config, *, salt: bytes) -> tuple[Codebook, Figures]:
+def preview(
+    spark: SparkSession, config: Config, *, salt: bytes, published: Places | None = None
+) -> tuple[Codebook, Figures]:
     """Read, split and fit as run_encode does, and write nothing: the codebook, and the counts of source and policies.
 
     Raises:
-        SourceError: the source cannot be learned from, or is too small.
+        SourceError, ConfigError: as run_encode.
     """
     with spark_progress(spark, "read, check and split"):
-        work = _prepare(spark, config, salt)
+        work = _prepare(spark, config, salt, published)
     with spark_progress(spark, "fit the codebook"):
         frames, codebook = _fit(spark, config, work)
     frames.release()
@@ -82,8 +93,9 @@ def preview(spark: SparkSession, config: Config, *, salt: bytes) -> tuple[Codebo
     return codebook, _source_figures(work.source)
 
 
-def _prepare(spark: SparkSession, config: Config, salt: bytes) -> _Work:
-    source = read_source(spark, config)
+def _prepare(spark: SparkSession, config: Config, salt: bytes, published: Places | None) -> _Work:
+    accept = None if published is None else partial(check_room, spark, published)
+    source = read_source(spark, config, accept=accept)
     check_texts(source, config)
     subject_fields, event_fields = plan_tables(config, source.subjects_table, source.events_table)
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()

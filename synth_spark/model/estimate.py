@@ -12,7 +12,6 @@ from synth_spark.model.network import SequenceModel
 # sub-columns; of flat data, subjects times theirs)
 EPOCHS = (6, 26)
 CODES_PER_SECOND = (70_000, 160_000)
-MEASURED = "2 CPUs with bfloat16 needed as long for each code of the sets in docs/benchmarks.md"
 _MINUTE = 60
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
+from synth_spark.codebook import SourceColumn, SourceTable
 from synth_spark.config import TableSource, parse_config
+from synth_spark.encode.fields import plan_fields
 from synth_spark.errors import ConfigError, SourceError
 from synth_spark.files import replace_text
 from synth_spark.histories import quoted
@@ -44,8 +46,11 @@ class _Table:
         return str(self.place.get("table") or self.place["path"])
 
 
-def draft(sources: list[str], target: Path) -> None:
+def draft(sources: list[str], target: Path, *, root: str | None = None) -> None:
     """Look at one table (events, or flat data) or two (subjects and events), and write a commented config.
+
+    Args:
+        root: the workspace folder that the config names; default: one of its own, workspace-<name>.
 
     Raises:
         ConfigError: the target exists, or there are more than two tables.
@@ -63,7 +68,7 @@ def draft(sources: list[str], target: Path) -> None:
             _order(events)
         for table in tables:
             _exclude(table)
-    text = "\n".join(_document(name, subjects, events)) + "\n"
+    text = "\n".join(_document(name, root or f"workspace-{name}", subjects, events)) + "\n"
     parse_config(yaml.safe_load(text), origin=str(target))  # whatever the tables' names are, it can be read
     replace_text(target, text)
     for role, found in (("subjects", subjects), ("events", events)):
@@ -194,7 +199,7 @@ def _exclude(table: _Table) -> None:
             table.exclude[name] = f"redundant: {part}({clock}) in every row"
 
 
-def _document(name: str, subjects: _Table | None, events: _Table | None) -> Iterator[str]:
+def _document(name: str, root: str, subjects: _Table | None, events: _Table | None) -> Iterator[str]:
     """Lines of the config."""
     yield "# First draft by synth-spark init: every guess stands with its reason; a person decides."
     yield "# Every key that may stand here is explained in conf/reference.yml."
@@ -207,6 +212,10 @@ def _document(name: str, subjects: _Table | None, events: _Table | None) -> Iter
     if events is not None:
         yield "  events:"
         yield from (f"    {'- ' if number == 0 else '  '}{line}" for number, line in enumerate(_table_lines(events)))
+    yield ""
+    yield "# A workspace holds the tables of one data set; where this is relative, it lies where commands run."
+    yield "output:"
+    yield f"  root: {_scalar(root)}"
 
 
 def _table_lines(table: _Table) -> Iterator[str]:
@@ -219,6 +228,19 @@ def _table_lines(table: _Table) -> Iterator[str]:
     if table.exclude:
         yield "exclude:"
         yield from (f"  - {_scalar(column)} # {_comment(why)}" for column, why in table.exclude.items())
+    kept = list(_kept(table))
+    if kept:
+        yield "# learned, each as the family that its type gives it; columns.<name>.family chooses another:"
+        yield from (f"#   {_comment(line)}" for line in kept)
+
+
+def _kept(table: _Table) -> Iterator[str]:
+    """Column: family, why; of each column that will be learned as a value."""
+    columns = [SourceColumn(c.name, c.type) for c in table.seen.columns if c.name not in table.exclude]
+    described = SourceTable(tuple(columns), **{"key": None, **table.settings})
+    for spec in plan_fields(described, TableSource(**table.place), "c"):
+        for name in spec.columns:
+            yield f"{_scalar(name)}: {spec.family}, {guess.learned_as(spec.family, table.seen.column(name))}"
 
 
 def _scalar(value: str) -> str:

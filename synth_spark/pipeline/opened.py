@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from synth_spark import logs
 from synth_spark.config import Config
-from synth_spark.errors import one_line
+from synth_spark.errors import interruption, one_line
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
 from synth_spark.pipeline.runs import RunState, save_state
@@ -83,11 +83,12 @@ def open_run(
         stack.enter_context(tracker)
         run = OpenRun(config, workspace, paths, state, tracker, memory, catalog)
         describe_run(run)
-        found = _has_session()
+        found, interrupted = _has_session(), False
         try:
             yield run
             tracker.tags({ENDED: "well"})
-        except Exception as error:
+        except BaseException as error:
+            interrupted = interruption(error) is not None
             tracker.tags({ENDED: one_line(error)})
             # below the console's level: whoever called says the message, the traceback is for the file
             logs.stage_logger("line").info("ended by %s", one_line(error), exc_info=True)
@@ -96,7 +97,9 @@ def open_run(
             run.save()
             tracker.metrics({"peak_memory_bytes": state.peak_memory_bytes})
             if run._session is not None and not found:
-                run._session.stop()
+                # the signal that ended the run may have ended Spark's JVM, too
+                with suppress(*([Exception] if interrupted else [])):
+                    run._session.stop()
 
 
 @contextmanager

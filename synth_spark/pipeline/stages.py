@@ -182,7 +182,8 @@ def _encode(run: OpenRun, force: bool) -> Figures:
 
     if run.workspace.views.catalog is not None:  # now: where publish finds out, hours of work are done
         check_room(run.spark, run.workspace.views)
-    return run_encode(run.spark, run.config, run.paths, salt=run.workspace.salt())
+    workspace = run.workspace
+    return run_encode(run.spark, run.config, run.paths, salt=workspace.salt(), published=workspace.published)
 
 
 def _train(run: OpenRun, force: bool) -> Figures:

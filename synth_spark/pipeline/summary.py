@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from synth_spark.columns import EVENTS_TABLE, SUBJECTS_TABLE
 from synth_spark.config import Config
@@ -116,6 +117,12 @@ def query_snippet(config: Config, workspace: Workspace) -> str:
         f"    {table}.show()\n"
         "  or through the catalog's views:\n" + by_view
     )
+
+
+def next_command(run_id: str, stage: str, config: Path) -> str:
+    """What goes on after a stage; empty after the last one."""
+    index = STAGES.index(stage) + 1
+    return f"synth-spark {STAGES[index]} {config} --run {run_id}" if index < len(STAGES) else ""
 
 
 def say(text: str) -> None:

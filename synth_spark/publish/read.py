@@ -15,13 +15,15 @@ from synth_spark.publish.publications import Published, newest
 from synth_spark.workspace import Workspace
 
 
-def read_published(spark: SparkSession, root: str | Path | CatalogSchema, table: str) -> DataFrame:
+def read_published(spark: SparkSession, root: str | Path | Workspace | CatalogSchema, table: str) -> DataFrame:
     """The newest publication's rows of a table, with the source's columns: what the view of that name shows.
+
+    In a catalog it reads the view itself, so that the right to read the view is enough.
 
     Args:
         spark: a session that reads Delta, such as get_spark() gives.
-        root: the workspace folder (output.root of the config); where the config names a catalog, its schema:
-            CatalogSchema("main", "synthetic").
+        root: Workspace.of(config.output), whatever the config says; or the workspace folder (output.root) of a config
+            without a catalog; or the schema of one with a catalog: CatalogSchema("main", "synthetic").
         table: subjects or events; flat data have subjects only.
 
     Raises:
@@ -30,10 +32,17 @@ def read_published(spark: SparkSession, root: str | Path | CatalogSchema, table:
     """
     if table not in (SUBJECTS_TABLE, EVENTS_TABLE):
         raise ConfigError(f"table: {table!r} is not published; take {SUBJECTS_TABLE} or {EVENTS_TABLE}")
-    published = root if isinstance(root, CatalogSchema) else Workspace.at(root).published
-    if isinstance(published, CatalogSchema) and published.catalog is not None:
-        tables.check_catalog(spark, published.catalog)
+    published = root if isinstance(root, CatalogSchema) else _workspace(root).published
+    if isinstance(published, CatalogSchema):
+        if published.catalog is not None:
+            tables.check_catalog(spark, published.catalog)
+        if tables.exists(spark, published.view(table)):
+            return spark.table(tables.identifier(published.view(table)))
     return published_rows(spark, published, table, shown_publication(spark, published).run_id)
+
+
+def _workspace(root: str | Path | Workspace) -> Workspace:
+    return root if isinstance(root, Workspace) else Workspace.at(root)
 
 
 def shown_publication(spark: SparkSession, published: Places) -> Published:

@@ -57,6 +57,7 @@ INTEGERS = ("tinyint", "smallint", "int", "bigint")
 MOST_LOOK_LIKE = 0.5  # share of values that look like an identifier, from which the column is one
 ALONE = 1.5  # subjects that hold a value on average, below which values are single subjects' own
 MIN_VALUES = 100
+MOST_NAMES = 20  # different whole numbers, up to which they may well be names
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,22 @@ def alone(column: ColumnProfile, holders: float) -> str | None:
     if column.type in INTEGERS and said and (said[-1] in _IDENTIFYING or said[-1].endswith(("id", "key"))):
         return "an identifier, by its name: most of its values are one subject's alone"
     return None
+
+
+def learned_as(family: str, column: ColumnProfile) -> str:
+    """Why a column that is kept gets its codec family: what the type says, and where a person may know better."""
+    if family == "place":
+        return "its name and that of its other half say so; one code tells both"
+    if family == "category":
+        kind = "has no order" if column.is_text else "has few values"
+        return (
+            f"type {column.type} {kind}: a code for each of about {column.distinct:,} values that enough subjects share"
+        )
+    if column.type in CLOCK_TYPES:
+        return f"type {column.type}: a point in time, in order"
+    few = column.type in INTEGERS and column.distinct <= MOST_NAMES
+    names = f"; its {column.distinct:,} values may be names: then columns, family: category" if few else ""
+    return f"type {column.type} has an order{names}"
 
 
 def repeated(table: TableProfile, kept: Sequence[str]) -> dict[str, str]:

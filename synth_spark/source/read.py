@@ -6,6 +6,7 @@ are looked at once more, by synth_spark.source.text.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -41,8 +42,14 @@ class Source:
     versions: dict[str, int]
 
 
-def read_source(spark: SparkSession, config: Config) -> Source:
+Accept = Callable[[SourceTable | None, SourceTable | None], None]
+
+
+def read_source(spark: SparkSession, config: Config, *, accept: Accept | None = None) -> Source:
     """Read and check the tables that the config names.
+
+    Args:
+        accept: is shown what the subjects and events tables look like before any row is read, and may refuse them.
 
     Raises:
         SourceError: a table, column, type or row cannot be learned from; names the table, the column, the policy
@@ -50,6 +57,8 @@ def read_source(spark: SparkSession, config: Config) -> Source:
     """
     subjects, events = _read_tables(spark, config)
     tables = [table for table in (events, subjects) if table is not None]
+    if accept is not None:
+        accept(subjects.described if subjects else None, events.described if events else None)
     digest = {table.name: _digest(table) for table in tables}
     people, happened, counts = apply_policies(subjects, events, config.source.policies)
     key = (subjects or tables[0]).described.key

@@ -106,7 +106,8 @@ class Trainer:
         for name, parameter in model.named_parameters():
             parts.setdefault(part_of(name), []).append(parameter)
         groups = [{"params": parameters, "part": part} for part, parameters in sorted(parts.items())]
-        fused = self.device.type != "cpu" or torch.__version__ >= (2, 4)  # for processors it came with 2.4
+        # compared as versions, not by letter; for processors it came with 2.4
+        fused = self.device.type != "cpu" or torch.__version__ >= "2.4"
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=fused)
         self.best = tensors_of(model)
         self.progress = Progress(

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
+from synth_spark.source.locate import locate
 from tests.gates import OPEN_GATE
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ def test_a_notebook_defines_nothing_and_is_committed_without_outputs(path: Path)
     assert not [node for cell in cells for node in ast.walk(ast.parse(cell.source)) if isinstance(node, defined)]
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("started", [".", "notebooks"])
+def test_what_a_notebook_names_is_found_wherever_jupyter_started(
+    path: Path, started: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    first, second = [cell.source for cell in cells if cell.cell_type == "code"][:2]
+    monkeypatch.chdir(path.parents[1] / started)
+    named: dict[str, Any] = {}
+    exec(first + "\n" + second, named)
+    assert Path.cwd() == path.parents[1]  # so output.root is the one that `make demo` wrote
+    assert all(locate(table).endswith(".csv") for table in named.get("tables", []))
+    assert "tables" in named or Path(named["config_path"]).is_file()
+
+
 @dataclass
 class Contacts:
     """Subjects with attributes, and their events: none, some or many; a workspace, and what to run in it."""
@@ -50,10 +66,15 @@ class Contacts:
         return self.folder / "contacts.parquet"
 
     @property
+    def root(self) -> str:
+        """Of one workspace for both configs."""
+        return str(self.folder / "workspace")
+
+    @property
     def decisions(self) -> dict[str, Any]:
         """Sections that make a line quick."""
         quick = {"width": 16, "hidden": 8, "threads": 1, "max_epochs": 2, "calibration_rounds": 0}
-        return {"output": {"root": str(self.folder / "workspace")}, "train": quick, "qa": {"gate": OPEN_GATE}}
+        return {"train": quick, "qa": {"gate": OPEN_GATE}}
 
     def execute(self, number: str, parameters: str) -> list[Any]:
         """Run all cells of a notebook with other parameters; its code cells with what they gave."""
@@ -104,7 +125,8 @@ def walked(contacts: Contacts) -> Iterator[list[Any]]:
         "events": [{"path": str(contacts.contacts), "format": "parquet", "key": "id", "order_by": "at"}],
     }
     config = contacts.folder / "contacts.yml"
-    config.write_text(yaml.safe_dump({"name": "contacts", "source": source, **contacts.decisions}), encoding="utf-8")
+    document = {"name": "contacts", "source": source, "output": {"root": contacts.root}, **contacts.decisions}
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
     yield contacts.execute("01", f"config_path = {str(config)!r}")
 
 
@@ -114,7 +136,7 @@ def test_the_line_is_walked_cell_by_cell(walked: list[Any]) -> None:
     assert int(walked[-2].outputs[0]["data"]["text/plain"]) > 100
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_own_tables_are_drafted_run_and_compared_with_the_run_before(
     contacts: Contacts, walked: list[Any], spark: SparkSession
@@ -127,6 +149,7 @@ def test_own_tables_are_drafted_run_and_compared_with_the_run_before(
     given = {
         "tables": [str(contacts.contacts), str(contacts.people)],
         "config_path": str(config),
+        "root": contacts.root,
         "decisions": "\n" + yaml.safe_dump(contacts.decisions),
         "fresh": False,
     }

@@ -144,18 +144,27 @@ def test_each_stage_is_a_child_with_its_own_times_and_figures(made_line: MadeLin
     assert run.data.metrics["spark.encode.shuffle_write_bytes"] > 0 == run.data.metrics["spark.qa.failed_tasks"]
 
 
-def _documented() -> tuple[list[str], list[str]]:
-    """Names of metrics in docs/for-mlops.md, and what may stand behind them."""
+def _section(heading: str) -> str:
+    """Of docs/for-mlops.md."""
     text = (Path(__file__).parents[2] / "docs" / "for-mlops.md").read_text(encoding="utf-8")
-    section = text.split("## Metric names")[1].split("\n## ")[0]
-    table, behind = section.split("Behind such a name")
+    return text.split(f"## {heading}")[1].split("\n## ")[0]
+
+
+def _names(table: str) -> list[str]:
+    """Between backticks in the first column."""
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)], re.findall(r"`(\.\w+)`", behind)
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+def _documented() -> tuple[list[str], list[str]]:
+    """Names of metrics, and what may stand behind them."""
+    table, behind = _section("Metric names").split("Behind such a name")
+    return _names(table), re.findall(r"`(\.\w+)`", behind)
 
 
 def _pattern(name: str, behind: list[str]) -> re.Pattern[str]:
-    """`<table>`, `<field>`, `<criterion>` and `<what>` stand for anything, other places for one word."""
-    wide = re.sub(r"<(table|field|criterion|what)>", ".+", re.escape(name))
+    """`<table>`, `<field>`, `<criterion>`, `<what>` and `<parameter>` stand for anything, other places for one word."""
+    wide = re.sub(r"<(table|field|criterion|what|parameter)>", ".+", re.escape(name))
     return re.compile(re.sub(r"<\w+>", r"\\w+", wide) + f"({'|'.join(map(re.escape, behind))})*")
 
 
@@ -169,6 +178,26 @@ def test_every_metric_has_a_name_that_is_documented(made_line: MadeLine, store: 
     assert not [name for name in logged if not any(pattern.fullmatch(name) for pattern in patterns.values())]
     unused = {name for name, pattern in patterns.items() if not any(map(pattern.fullmatch, logged))}
     assert unused <= NOT_IN_SO_SMALL_A_RUN, "documented, but never logged"
+
+
+def test_every_tag_has_a_name_that_is_documented(made_line: MadeLine, store: Any) -> None:
+    experiment = store.get_experiment_by_name("made")
+    wanted = f"tags.`synth_spark.run_id` = '{_first_run(made_line)}'"
+    (run,) = store.search_runs([experiment.experiment_id], wanted)
+    runs, stages = set(run.data.tags), {tag for child in _children(store, run) for tag in child.data.tags}
+    set_by_us = {tag for tag in runs | stages if not tag.startswith("mlflow.")}
+    patterns = {name: _pattern(name, []) for name in _names(_section("Tags"))}
+    assert not [tag for tag in set_by_us if not any(pattern.fullmatch(tag) for pattern in patterns.values())]
+    unused = {name for name, pattern in patterns.items() if not any(map(pattern.fullmatch, set_by_us))}
+    assert unused == {"synth_spark.parent", "changed.<parameter>"}, "documented, but never set"
+    for row in (line.split("|") for line in _section("Tags").splitlines() if line.startswith("| `")):
+        for name in re.findall(r"`([^`]+)`", row[1]):
+            on = [any(map(patterns[name].fullmatch, tags)) for tags in (runs, stages)]
+            expected = {"runs": [True, False], "stages": [False, True], "both": [True, True]}[row[2].strip()]
+            assert on == expected or name in unused, (name, on)
+    found = store.search_runs([experiment.experiment_id], "tags.ended = 'well' and tags.`synth_spark.run_id` LIKE '%'")
+    assert run.info.run_id in {one.info.run_id for one in found}
+    assert not [one for one in found if "synth_spark.stage" in one.data.tags]
 
 
 def test_each_line_of_the_log_names_its_run_and_stage(made_line: MadeLine) -> None:

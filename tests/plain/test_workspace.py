@@ -14,6 +14,7 @@ from synth_spark.config import OutputSettings
 from synth_spark.errors import ConfigError, ContractError, EnvironmentProblem
 from synth_spark.pipeline import opened
 from synth_spark.pipeline.lock import is_held, run_lock
+from synth_spark.source.locate import locate
 from synth_spark.tracking import EXPERIMENT_FOLDER, experiment_name, registered_name
 from synth_spark.workspace import SALT_VARIABLE, Workspace
 
@@ -24,6 +25,24 @@ def test_the_root_may_name_variables_of_the_environment(monkeypatch: pytest.Monk
     monkeypatch.setenv("SYNTH_SPARK_ROOT", "/Volumes/main/synthetic/runs")
     assert Workspace.at("${SYNTH_SPARK_ROOT}/one").root == Path("/Volumes/main/synthetic/runs/one")
     assert Workspace.at("/data/$HOME/one").root == Path("/data/$HOME/one"), "only ${NAME} is a variable, as in sources"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3a://bucket/shop/visits",
+        "abfss://container@account.dfs.core.windows.net/shop/visits/day=2024-01-01",
+        "gs://bucket/shop/visits%20of%20a%20year/*.parquet",
+        "dbfs:/Volumes/main/shop/raw/visits.csv",
+        "/Volumes/main/shop/raw/visits.csv",
+        "hdfs://name-node:8020/shop/visits",
+    ],
+)
+def test_paths_of_object_stores_go_to_spark_untouched(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert locate(path) == path
+    scheme, _, rest = path.partition("shop")
+    monkeypatch.setenv("SHOP", f"{scheme}shop")
+    assert locate("${SHOP}" + rest) == path
 
 
 def test_a_variable_that_is_not_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from synth_spark.config import load_config
 from synth_spark.errors import ConfigError, SourceError
 from synth_spark.pipeline.drafting import draft
 from synth_spark.pipeline.planning import plan
+from synth_spark.pipeline.runs import STAGES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,7 +78,13 @@ def test_subjects_and_events_are_told_apart_joined_and_cleaned(shop: Path) -> No
         assert reason in reasons, reason
     for value in ("Person 1", "p1@example", "note of"):
         assert value not in reasons
-    assert load_config(target).name == "visits"
+    config = load_config(target)
+    assert (config.name, config.output.root) == ("visits", "workspace-visits")
+    learned = [line.strip() for line in reasons.splitlines() if line.strip().startswith("#   ")]
+    assert [line.split(",")[0] for line in learned] == [
+        *("#   town: category", "#   birth_date: number", "#   amount: number", "#   expires: number")
+    ]
+    assert re.search(r"about \d values", learned[0]) and "type date" in learned[1] and "type double" in learned[2]
 
 
 def test_events_alone_and_files_of_csv(shop: Path) -> None:
@@ -111,6 +119,17 @@ def test_rows_without_a_key_that_repeats_are_flat(spark: SparkSession, tmp_path:
     spark.createDataFrame(rows, "row_id int, age int, kind string").write.parquet(str(tmp_path / "flat"))
     source = drafted(tmp_path / "flat", to=tmp_path / "flat.yml")["source"]
     assert "events" not in source and source["subjects"]["path"].endswith("flat")
+    text = (tmp_path / "flat.yml").read_text(encoding="utf-8")
+    assert "age: number, type int has an order; its 7 values may be names: then columns, family: category" in text
+
+
+def test_halves_of_a_place_are_told_together(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(n % 60, date(2024, 1, 1) + timedelta(n), n % 11 / 8, n % 13 / 8, n % 2 > 0) for n in range(400)]
+    frame = spark.createDataFrame(rows, "user_id int, day date, lat double, lon double, paid boolean")
+    frame.write.parquet(str(tmp_path / "trips"))
+    drafted(tmp_path / "trips", to=tmp_path / "trips.yml")
+    text = (tmp_path / "trips.yml").read_text(encoding="utf-8")
+    assert "#   lat: place" in text and "#   lon: place" in text and "#   paid: category, type boolean" in text
 
 
 def test_hostile_names_give_a_config_that_can_be_read(spark: SparkSession, tmp_path: Path) -> None:
@@ -161,7 +180,13 @@ def test_a_plan_tells_sizes_and_protection_and_writes_nothing(
         r"events +amount +number",
         r"parameters",
         r"device +(cpu|cuda), 1 rank",
-        r"training .* to ",
+        r"subjects files +[\d.]+ kB",
+        r"events files +[\d.]+ kB",
+        r"sequences +at most [\d.]+ kB, compressed less",
+        r"synthetic tables  about [\d.]+ kB, if their files",
+        r"estimates, not measured: what the 8 data sets of docs/benchmarks.md let expect\n  on 2 CPUs of AMD EPYC",
+        *(rf"\n  {stage} +\d+ s to \d+ (s|minutes)" for stage in ("start-up", *STAGES, "together")),
+        r"memory +3\.8 GB to 7\.2 GB at the peak",
     ):
         assert _found(line, told), line
 

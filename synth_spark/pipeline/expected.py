@@ -1,0 +1,41 @@
+"""What a run would take, told from what the committed benchmarks took; nobody measured the data at hand. [plain]
+
+An installed package has no benchmarks/results, so the figures stand here; tests/plain/test_expected.py makes them anew
+from those files. A set's size is counted in cells: rows of its events (of flat data: of its subjects) times the columns
+that are learned of them. Sets below a million cells tell what a stage takes before size matters, the others what a
+million cells add.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MACHINE = "2 CPUs of AMD EPYC with bfloat16, 23.5 GiB of memory"
+NUM_SETS = 8
+LARGEST = 5.3  # million cells, of these sets
+MILLION = 1_000_000
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a stage, the fewest and the most: before size matters, and for each million cells."""
+
+    fixed: Range
+    per_million: Range = (0.0, 0.0)
+
+    def seconds(self, cells: float) -> Range:
+        """For so many cells."""
+        low, high = (self.fixed[i] + self.per_million[i] * cells / MILLION for i in (0, 1))
+        return low, high
+
+
+START_UP = Cost((10.2, 41.8))
+COSTS = {
+    "encode": Cost((26.3, 44.9), (4.2, 17.0)),
+    "sample": Cost((5.5, 9.9), (3.4, 8.1)),
+    "decode": Cost((4.1, 8.9), (2.2, 3.6)),
+    "qa": Cost((28.4, 92.3), (36.8, 37.6)),
+    "publish": Cost((3.9, 6.5), (0.5, 0.5)),
+}
+PEAK_BYTES = (3_849_963_520, 7_169_134_592)  # of all processes of a run together, the least and the most

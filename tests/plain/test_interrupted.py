@@ -1,0 +1,112 @@
+"""What is ended from outside says so where it is recorded, and ends with a code of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from synth_spark.cli import main
+from synth_spark.errors import Terminated, interruption, one_line
+from synth_spark.pipeline import stages
+from synth_spark.pipeline.runs import runs_of
+from synth_spark.pipeline.signals import ended_by_signals
+from synth_spark.workspace import Workspace
+
+GO_ON = "a run goes on with the stage that was at work"
+
+
+class Store:
+    """Stands for the tracking store: what would be tagged."""
+
+    told: list[tuple[str, Any]]
+    mlflow_run_id = None
+    failures: tuple[str, ...] = ()
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        Store.told = []
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def tags(self, values: dict[str, str]) -> None:
+        self.told.append(("run", values))
+
+    def stage_ended(self, numbers: Any, words: dict[str, str], *, well: bool) -> None:
+        self.told.append(("stage", {**words, "well": well}))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _terminate(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stop_while_clearing_up(*_: Any) -> None:
+    try:
+        _terminate()
+    finally:
+        raise ConnectionRefusedError("Spark's JVM got the signal, too")
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "told"),
+    [
+        (_interrupt, 130, f"KeyboardInterrupt: interrupted (SIGINT); {GO_ON}"),
+        (_terminate, 143, f"Terminated: told to end (SIGTERM); {GO_ON}"),
+        (_stop_while_clearing_up, 143, f"Terminated: told to end (SIGTERM); {GO_ON}"),
+    ],
+)
+def test_a_stage_that_is_ended_from_outside_says_so_everywhere(
+    work: Any, code: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("synth_spark.tracking.Tracker", Store)
+    monkeypatch.setitem(stages._CALLS, "encode", work)
+    document = {
+        "name": "t",
+        "source": {"events": [{"path": "/never/read", "format": "parquet", "key": "id", "order_by": "at"}]},
+        "output": {"root": str(tmp_path / "workspace")},
+    }
+    (tmp_path / "t.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main(["encode", str(tmp_path / "t.yml")])
+    assert ended.value.code == code and told in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert ("stage", {"ended": told, "well": False}) in Store.told and ("run", {"ended": told}) in Store.told
+    workspace = Workspace.at(tmp_path / "workspace")
+    (state,) = runs_of(workspace, "t")
+    assert state.stages["encode"].status == "failed"
+    log = workspace.run(state.run_id).log.read_text(encoding="utf-8")
+    messages = {line["stage"]: line["message"] for line in map(json.loads, log.splitlines())}
+    assert messages == {"encode": f"failed: {told}", "line": f"ended by {told}"}
+
+
+def test_who_listens_already_goes_on_to() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with ended_by_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
+
+
+def test_other_errors_are_no_interruption() -> None:
+    assert interruption(ValueError("x")) is None and one_line(ValueError("x")).startswith("ValueError: unforeseen")
+    assert interruption(SystemExit(3)) is None
+    assert interruption(Terminated()) == (143, f"Terminated: told to end (SIGTERM); {GO_ON}")
