@@ -1,8 +1,8 @@
 """The questions of docs/for-analysts.md, asked of the synthetic and the real tables of a published run.
 
-    python benchmarks/questions.py CONFIG
+    python benchmarks/questions.py CONFIG [--check]
 
-writes the answers into the part of the page that begins with `<!-- questions of NAME -->`, NAME being that of the
+writes (with --check only compares) the answers into the part of the page that begins with `<!-- questions of NAME -->`, NAME being that of the
 config. A query gives one number. The real tables are those that the line learns from: policies applied, excluded
 columns gone. The script ends with 1 if a difference is above what the page tolerates.
 """
@@ -86,11 +86,21 @@ def answered(found: re.Match[str], answer: Answer) -> str:
     return found.group()[: found.start("told") - found.start()] + answer.told
 
 
+def write(name: str, told: list[Answer]) -> None:
+    """Put the answers below their questions; the page is read anew, others may have written other parts meanwhile."""
+    text = PAGE.read_text(encoding="utf-8")
+    part, lines = part_of(text, name), iter(told)
+    written = ASKED.sub(lambda found: answered(found, next(lines)), part.group())
+    PAGE.write_text(text[: part.start()] + written + text[part.end() :], encoding="utf-8")
+
+
 def main() -> None:
     """Ask, write, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
-    config = load_config(parser.parse_args().config)
+    parser.add_argument("--check", action="store_true", help="leave the page as it is")
+    arguments = parser.parse_args()
+    config = load_config(arguments.config)
     asked = list(ASKED.finditer(part_of(PAGE.read_text(encoding="utf-8"), config.name).group()))
     queries = [found["query"] for found in asked]
     assert queries, "there is no question in that part"
@@ -101,10 +111,8 @@ def main() -> None:
         for synthetic, real, found in zip(*both, asked, strict=True)
     ]
     spark.stop()
-    text = PAGE.read_text(encoding="utf-8")  # anew: somebody may have written other parts meanwhile
-    part, lines = part_of(text, config.name), iter(told)
-    written = ASKED.sub(lambda found: answered(found, next(lines)), part.group())
-    PAGE.write_text(text[: part.start()] + written + text[part.end() :], encoding="utf-8")
+    if not arguments.check:
+        write(config.name, told)
     print("\n".join(answer.told for answer in told))
     far = [number for number, answer in enumerate(told, start=1) if answer.away > answer.tolerated]
     if far:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,9 @@ JAVA_FIX = (
     "or point JAVA_HOME to one"
 )
 _CGROUP = Path("/sys/fs/cgroup")
+# numbers of glibc's mallopt (malloc.h), and the largest block that it may be told not to hand back at once
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGEST_BLOCK = 2**25
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,27 @@ def granted_memory() -> int:
     total = int(psutil.virtual_memory().total)
     limit = _cgroup_value("memory.max")
     return min(total, int(limit)) if limit.isdigit() else total
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """While inside, memory that was freed stays with this process for its next blocks; afterwards it is handed back.
+
+    A step of a network takes and frees hundreds of blocks of some megabytes. glibc hands them back to the system, which
+    fills the next ones with zeros, page by page; what that costs: docs/decisions/freed-memory.md. Other C libraries are
+    left as they are.
+    """
+    libc = ctypes.CDLL(None)
+    if not (hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim")):
+        yield
+        return
+    libc.mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)
+    libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        libc.mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_BLOCK)  # where glibc's own rule ends, once it has freed such a block
+        libc.malloc_trim(0)
 
 
 def find_java() -> Java | None:

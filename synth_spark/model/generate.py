@@ -57,8 +57,8 @@ class Generator:
         self.lows = np.asarray(model.config.length_lows, dtype=np.int64)
         self.highs = np.asarray(model.config.length_highs, dtype=np.int64)
         self.static_bias = model.static_heads.bias
-        self.static_columns = _Columns(model.static_heads, model.static_embedding)
         self.static_pairs = _Pairs(model.static_pairs)
+        self.static_columns = _Columns(model.static_heads, model.static_embedding, self.static_pairs)
         self.events = None if model.events is None else _Events(model.events)
 
     @property
@@ -71,11 +71,11 @@ class Generator:
         """Codes of subjects first_subject .. first_subject + num_subjects - 1."""
         num_static = len(self.config.static_cardinalities) + 1  # the last one: how many events inside the length's code
         draws = ChunkDraws(seed, first_subject, num_subjects, num_static=num_static, num_event=self.num_event)
-        first = self.static_bias.expand(num_subjects, -1)
+        first = self.static_bias.repeat(num_subjects, 1)
         sums = torch.zeros(num_subjects, self.static_pairs.width, device=self.device)
         embedded = torch.empty(num_subjects, self.static_columns.total_width, device=self.device)
         static_draws = torch.from_numpy(draws.static).to(self.device)
-        static_codes = self.static_columns.draw(first, static_draws, embedded, self.static_pairs, sums)
+        static_codes = self.static_columns.draw(first, static_draws, embedded, sums)
         found = static_codes.cpu().numpy()
         num_events = self._num_events(found[:, -1], draws.static[:, -1])
         event_codes = np.empty((int(num_events.sum()), self.num_event), dtype=np.int16)
@@ -99,11 +99,11 @@ class _Events:
             network.embedding.total_width,
         )
         self.position = network.position
-        self.columns = _Columns(heads, network.embedding)
+        self.pairs = _Pairs(network.pairs)
+        self.columns = _Columns(heads, network.embedding, self.pairs)
         self.from_past = network.from_past.weight.t().contiguous()
         self.bias, self.device = heads.bias, heads.bias.device
         self.recall = network.recall
-        self.pairs = _Pairs(network.pairs)
         self.starts = torch.tensor(self.recall.starts[:-1]).to(self.device)
         self.static_tables = _row_tables(network.static_embedding, network.from_static.weight.t())
         self.first_tables = _row_tables(network.embedding, network.from_first.weight.t())
@@ -162,7 +162,7 @@ class _Events:
         state.look_back(step, self.position(index, remaining, left))
         first = torch.addmm(lasting, state.past, self.from_past)
         recalled = state.recalled(self.recall, index, remaining, plan)
-        codes = self.columns.draw(first, draws, state.previous, self.pairs, sums, recalled)
+        codes = self.columns.draw(first, draws, state.previous, sums, recalled)
         state.remember(self, codes)
         return codes
 
@@ -180,6 +180,7 @@ class _State:
     weekday: Tensor
     counts: Tensor  # how often each code came, all sub-columns side by side
     amounts: Tensor  # logarithm of one more than that
+    came: Tensor  # 1 for each code that came, else 0
     distinct: Tensor  # how many codes of each sub-column came
     once: Tensor  # how many of them once
 
@@ -190,9 +191,9 @@ class _State:
         hidden, previous = past[:, :width], past[:, width : width + event_width]
         cell, total = past.new_zeros(num_subjects, width), past.new_zeros(num_subjects, event_width)
         codes = torch.full((num_subjects, events.num_columns), NO_CODE, device=events.device)
-        counts = past.new_zeros(2, num_subjects, events.recall.starts[-1])
+        counts, amounts, came = past.new_zeros(3, num_subjects, events.recall.starts[-1])
         none = torch.zeros_like(codes)
-        return cls(past, hidden, previous, cell, total, codes, codes[:, 0], counts[0], counts[1], none, none)
+        return cls(past, hidden, previous, cell, total, codes, codes[:, 0], counts, amounts, came, none, none)
 
     def first(self, count: int) -> _State:
         if count == len(self.hidden):
@@ -226,6 +227,7 @@ class _State:
         self.once = self.once + (counts == 1).long() - (counts == 2).long()
         self.counts.scatter_(1, where, counts)
         self.amounts.scatter_(1, where, counts.log1p_())
+        self.came.scatter_(1, where, 1.0)
         self.codes = codes
 
     def recalled(self, recall: Recall, index: Tensor, remaining: Tensor, plan: Plan) -> _Recalled:
@@ -234,8 +236,8 @@ class _State:
         standing = Standing(self.codes, self.weekday, index, remaining, plan, self.distinct, self.once)
 
         def add(logits: Tensor, column: int, hidden: Tensor, codes: Tensor) -> None:
-            amount = self.amounts[:, recall.starts[column] : recall.starts[column + 1]]
-            recall.add_to(logits, column, hidden, codes, amount, standing)
+            own = slice(recall.starts[column], recall.starts[column + 1])
+            recall.add_to(logits, column, hidden, codes, self.amounts[:, own], self.came[:, own], standing)
 
         return add
 
@@ -243,10 +245,15 @@ class _State:
 class _Columns:
     """Column by column draws from a table's heads."""
 
-    def __init__(self, heads: ColumnHeads, embedding: CodeEmbedding) -> None:
+    def __init__(self, heads: ColumnHeads, embedding: CodeEmbedding, pairs: _Pairs) -> None:
+        self.hidden, self.pairs = heads.hidden, pairs
         self.blocks = [weight.contiguous() for weight in heads.block_weight.unbind(0)]
         self.block_biases = list(heads.block_bias.squeeze(1).unbind(0))
-        self.outputs = [(output.rows().t().contiguous(), output.bias) for output in heads.output_layers]
+        # what is read is the hidden layer, 1 for the bias, and the sums of pairs: so all of it is one product
+        self.outputs = [
+            torch.cat([output.rows().t(), output.bias[None], *([of_group] if pairs.calibrated else [])])
+            for output, of_group in zip(heads.output_layers, pairs.of_group, strict=True)
+        ]
         self.embeddings = [rows.contiguous() for rows in embedding.rows()]
         self.total_width = embedding.total_width
         # where each column's part of the joined embeddings begins, and what the parts before it give to the column
@@ -255,32 +262,31 @@ class _Columns:
         self.within = [part[:begin].contiguous() for part, begin in zip(within, self.begins, strict=False)]
 
     def draw(
-        self,
-        first: Tensor,
-        draws: Tensor,
-        embedded: Tensor,
-        pairs: _Pairs,
-        sums: Tensor,
-        added: _Recalled | None = None,
+        self, first: Tensor, draws: Tensor, embedded: Tensor, sums: Tensor, added: _Recalled | None = None
     ) -> Tensor:
-        """codes_NC, and their embeddings into embedded_ND; first_N(CH) and the sums of pairs are the context's part."""
+        """codes_NC, and their embeddings into embedded_ND.
+
+        Args:
+            first: N(CH), the context's part of what each column's first layer gives; it is written over.
+            sums: those of pairs, the context's part.
+        """
         codes = torch.empty(len(first), len(self.blocks), dtype=torch.int64, device=first.device)
+        read = torch.ones(len(first), len(self.outputs[0]), device=first.device)
+        hidden, groups = read[:, : self.hidden], read[:, self.hidden + 1 :]
         for column, here in enumerate(first.chunk(len(self.blocks), dim=1)):
             begin, end = self.begins[column : column + 2]
             if begin:
-                here = torch.addmm(here, embedded[:, :begin], self.within[column])
-            hidden = torch.relu(here)
-            hidden += torch.addmm(self.block_biases[column], hidden, self.blocks[column]).relu_()
-            weight, bias = self.outputs[column]
-            logits = torch.addmm(bias, hidden, weight)
+                here.addmm_(embedded[:, :begin], self.within[column])
+            here.relu_()
+            torch.add(here, torch.addmm(self.block_biases[column], here, self.blocks[column]).relu_(), out=hidden)
+            groups.copy_(sums[:, : groups.shape[1]])
+            logits = read @ self.outputs[column]
             if added is not None:
                 added(logits, column, hidden, codes)
-            if pairs.calibrated:
-                pairs.add_to(logits, column, sums)
             drawn = inverse_cdf(logits, draws[:, column])
             codes[:, column] = drawn
-            if pairs.calibrated:
-                sums = pairs.after(column, drawn, sums)
+            if self.pairs.calibrated:
+                sums = self.pairs.after(column, drawn, sums)
             embedded[:, begin:end] = self.embeddings[column].index_select(0, drawn)
         return codes
 
@@ -319,20 +325,15 @@ class _Pairs:
         ]
         return sums + torch.cat(last, dim=1)
 
-    def add_to(self, logits: Tensor, column: int, sums: Tensor) -> None:
-        """Add to logits_NK of a sub-column, whose groups come first in `sums`, what is due to each code's group."""
-        logits.addmm_(sums[:, : self.num_groups], self.of_group[column])
-
     def after(self, column: int, drawn: Tensor, sums: Tensor) -> Tensor:
         """Sums for the sub-columns that follow."""
         return sums[:, self.num_groups :] + self.within[column].index_select(0, drawn)
 
 
 def inverse_cdf(logits: Tensor, draws: Tensor) -> Tensor:
-    """The code at which the cumulated softmax of logits_NK first exceeds draw_N: code_N."""
+    """The code at which the cumulated softmax of logits_NK first exceeds draw_N: code_N. Logits are written over."""
     # not exp, which takes dozens of times as long where a code is ruled out
-    weights = (logits - logits.amax(dim=1, keepdim=True)).mul_(LOG2_E).exp2_()
-    cumulated = weights.cumsum(1)
+    cumulated = logits.sub_(logits.amax(dim=1, keepdim=True)).mul_(LOG2_E).exp2_().cumsum_(1)
     found = torch.searchsorted(cumulated, (draws * cumulated[:, -1])[:, None], right=True)
     return found[:, 0].clamp_(max=logits.shape[1] - 1)
 

@@ -161,9 +161,10 @@ class EventNetwork(nn.Module):
         position = self.position(index.expand(num_subjects, -1), remaining, time_left)
         moving = self._moving(states, previous, total / index.clamp(min=1)[:, None], position)
         rows = (remaining > 0).flatten().nonzero()[:, 0]  # N, events that exist: heads work on these alone
-        given = self.from_past(moving.flatten(0, 1)[rows]) + self._lasting(static_codes, first, index, rows)
+        given = self.from_past(moving.flatten(0, 1).index_select(0, rows))
+        given = given + self._lasting(static_codes, first, index, rows)
         recalled = recall_window(self.recall, event_codes, rows, index, remaining, plan, past)
-        heads_read = self.heads.hidden_layer(embedded.flatten(0, 1)[rows], given)
+        heads_read = self.heads.hidden_layer(embedded.flatten(0, 1).index_select(0, rows), given)
         pairs = self._pairs(static_codes[rows // num_steps], recalled.codes, recalled.standing.before)
         found = recalled.nats(self.heads.logits(heads_read), heads_read, pairs)
         nats = found.new_zeros(num_subjects * num_steps, found.shape[1]).index_copy(0, rows, found)
@@ -197,7 +198,7 @@ class EventNetwork(nn.Module):
         of_static = self.from_static(self._without_columns(self.static_embedding(static_codes)))
         both = torch.cat([of_static, of_static + self.from_first(self._thinned(first[:, None]))[:, 0]])
         is_late = (index >= FIRST_EVENT_FROM)[rows % len(index)]
-        return both[rows // len(index) + is_late * len(static_codes)]
+        return both.index_select(0, rows // len(index) + is_late * len(static_codes))
 
     def _pairs(self, static_codes: Tensor, codes: Tensor, before: Tensor) -> list[Tensor] | None:
         """added_NK of each sub-column."""

@@ -27,6 +27,7 @@ from synth_spark.config_train import TrainSettings
 from synth_spark.devices import CPU
 from synth_spark.errors import ContractError, EnvironmentProblem
 from synth_spark.files import replace_text
+from synth_spark.machine import freed_memory_kept
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import model_config_of, save_checkpoint
 from synth_spark.model.network import SequenceModel
@@ -76,7 +77,8 @@ def train_rank(document: Mapping[str, Any]) -> None:
     if ranks.num_ranks > 1:
         signal.signal(signal.SIGTERM, _told_to_stop)
     try:
-        figures = _train(job, ranks)
+        with freed_memory_kept():
+            figures = _train(job, ranks)
     except BaseException as error:
         _note(
             note,

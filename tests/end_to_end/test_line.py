@@ -39,8 +39,8 @@ import json, sys
 from synth_spark.session import get_spark
 from synth_spark.workspace import Workspace
 spark = get_spark(workspace=Workspace.at(sys.argv[1]), catalog=True)
-views = {name: spark.sql(f"SELECT * FROM synthetic.{name}") for name in ("subjects", "events")}
-told = {name: spark.sql(f"DESCRIBE synthetic.{name}").collect() for name in views}
+views = {name: spark.sql(f"SELECT * FROM spark_catalog.synthetic.{name}") for name in ("subjects", "events")}
+told = {name: spark.sql(f"DESCRIBE spark_catalog.synthetic.{name}").collect() for name in views}
 assert all(row["comment"] for rows in told.values() for row in rows), told
 print(json.dumps({name: [view.columns, view.count()] for name, view in views.items()}))
 """

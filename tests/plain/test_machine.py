@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -51,3 +54,28 @@ def test_no_java_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert machine.find_java() is None
+
+
+TAKE_AND_FREE = """
+import contextlib, resource, sys
+from synth_spark.machine import freed_memory_kept
+with freed_memory_kept() if sys.argv[1] == "kept" else contextlib.nullcontext():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        blocks = [bytearray(2**23) for _ in range(10)]
+        del blocks
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+with open("/proc/self/statm") as file:
+    print(int(file.read().split()[1]) * resource.getpagesize())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep memory by rules of their own")
+def test_freed_memory_is_kept_while_inside_and_handed_back_afterwards() -> None:
+    told = {}
+    for how in ("kept", "as it is"):
+        done = subprocess.run([sys.executable, "-c", TAKE_AND_FREE, how], capture_output=True, text=True, check=True)
+        told[how] = [int(line) for line in done.stdout.split()]
+    (kept, resident), (as_it_is, _) = told["kept"], told["as it is"]
+    assert kept < as_it_is / 2  # pages that the system filled with zeros
+    assert resident < 60 * 2**20  # the blocks were 80 MiB
