@@ -2,9 +2,9 @@
 
     python benchmarks/questions.py CONFIG [--check]
 
-writes (with --check only compares) the answers into the part of the page that begins with `<!-- questions of NAME -->`, NAME being that of the
-config. A query gives one number. The real tables are those that the line learns from: policies applied, excluded
-columns gone. The script ends with 1 if a difference is above what the page tolerates.
+writes the answers into the part of the page that begins with `<!-- questions of NAME -->`, NAME being that of the
+config; with --check it only compares. A query gives one number. The real tables are those that the line learns from:
+policies applied, excluded columns gone. The script ends with 1 if a difference is above what the page tolerates.
 """
 
 from __future__ import annotations

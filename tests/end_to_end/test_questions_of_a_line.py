@@ -1,4 +1,4 @@
-"""Ten ordinary questions of the analysts' page, asked of a fresh line on CDNOW: as near to the truth as the page says."""
+"""Ten questions of the analysts' page, asked of a fresh line on CDNOW: as near to the truth as the page says."""
 
 from __future__ import annotations
 
