@@ -39,7 +39,7 @@ def published(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFact
 
     workspace = Workspace.at(tmp_path_factory.mktemp("published") / "workspace")
     with uncompiled(spark_session):  # hundreds of expressions on few rows
-        rows = spark_session.createDataFrame([(1, "good", "before")], f"id bigint, what string, {RUN_ID} string")
+        rows = spark_session.createDataFrame([(1, 5, "before")], f"id bigint, at int, {RUN_ID} string")
         tables.replace_run(rows, workspace.published / "events", "before", expected_rows=1, properties={"a": "b"})
         publication = Publication("before", "fingerprint", "digest", 1, 1, "passed", False, figures={})
         append(spark_session, workspace.published / "runs", publication)
@@ -94,6 +94,4 @@ def test_what_is_published_is_read_as_before(bench: Bench) -> None:
     """After all of that: the last test of the module."""
     from synth_spark.publish.read import read_published
 
-    assert [tuple(row) for row in read_published(bench.spark, bench.workspace.root, "events").collect()] == [
-        (1, "good")
-    ]
+    assert [tuple(row) for row in read_published(bench.spark, bench.workspace.root, "events").collect()] == [(1, 5)]

@@ -43,7 +43,7 @@ def _rows(spark: SparkSession, paths: RunPaths) -> list[Any]:
     return tables.read_table(spark, paths.sequences).orderBy("subject_number").collect()
 
 
-@pytest.mark.parametrize("partitions", [1, 3, 7])
+@pytest.mark.parametrize("partitions", [1, 7])
 def test_codebook_and_rows_do_not_depend_on_partitioning(
     spark: SparkSession, encoded: tuple[RunPaths, Path], tmp_path: Path, partitions: int
 ) -> None:
@@ -198,7 +198,7 @@ def test_decoding_gives_back_the_source_schema_keys_and_order(
     assert tables.properties_of(spark, tmp_path / "published" / "events")["is_synthetic"] == "true"
 
 
-@pytest.mark.parametrize("partitions", [1, 3, 7])
+@pytest.mark.parametrize("partitions", [1, 7])
 def test_decoding_does_not_depend_on_partitioning_and_keeps_order(
     spark: SparkSession, encoded: tuple[RunPaths, Path], partitions: int
 ) -> None:

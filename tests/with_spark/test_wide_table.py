@@ -27,7 +27,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_hundred_columns(spark: SparkSession, tmp_path: Path) -> None:
     from synth_spark import tables
     from synth_spark.decode.events import to_tables

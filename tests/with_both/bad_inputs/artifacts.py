@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from synth_spark.codebook import Codebook
 from synth_spark.config import parse_config
-from synth_spark.errors import ContractError, SourceError, SynthError
+from synth_spark.errors import ConfigError, ContractError, SourceError, SynthError
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import file_digest, load_checkpoint, model_config_of, save_checkpoint
 from synth_spark.model.network import SequenceModel
@@ -223,8 +223,16 @@ def _course(content: bytes, bench: Bench) -> None:
 
 
 def _dirty_source(bench: Bench) -> None:
+    _encode_beside(bench, Tables("SELECT IF(id = 7, NULL, id) AS id, j AS at FROM steps"))
+
+
+def _other_columns(bench: Bench) -> None:
+    _encode_beside(bench, Tables("SELECT id, j AS at, 'a' AS kind FROM steps"))
+
+
+def _encode_beside(bench: Bench, source: Tables) -> None:
     """The line's first stage in the workspace where a run is published."""
-    document = Tables("SELECT IF(id = 7, NULL, id) AS id, j AS at FROM steps").document(bench.spark)
+    document = source.document(bench.spark)
     document["output"] = {"root": str(bench.workspace.root)}
     (bench.folder / "config.yml").write_text(json.dumps(document))
     run_stage("encode", bench.folder / "config.yml")
@@ -285,5 +293,13 @@ ARTIFACTS = [
         }.items()
     ),
     _refused("published: a dirty source", _dirty_source, "events", "'id'", "2 rows", error=SourceError),
+    _refused(
+        "published: a source with another column",
+        _other_columns,
+        "output.root",
+        "kind",
+        "another root",
+        error=ConfigError,
+    ),
     _refused("published: another schema", _other_schema, "events", "another source schema", "id"),
 ]
