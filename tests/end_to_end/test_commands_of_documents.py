@@ -71,7 +71,9 @@ def name_of(words: tuple[str, ...]) -> str:
     return " ".join(words[:2] if words[0] == "runs" else words[:1])
 
 
-RUNNABLE = sorted((words for words in shown() if name_of(words) in RUN), key=lambda words: RUN.index(name_of(words)))
+RUNNABLE = sorted(
+    (words for words in shown() if name_of(words) in RUN), key=lambda words: (RUN.index(name_of(words)), words)
+)
 
 
 def test_every_command_is_run_or_somebody_said_why_not() -> None:
