@@ -24,7 +24,7 @@ CLOCKS = [TimeCodes(), TimeCodes(ordered=1), TimeCodes(ordered=2), TimeCodes(ord
 
 
 def test_known_logits_give_known_codes():
-    logits = torch.log(torch.tensor([[0.1, 0.2, 0.7]])).expand(7, -1)
+    logits = torch.log(torch.tensor([[0.1, 0.2, 0.7]])).repeat(7, 1)
     draws = torch.tensor([0.0, 0.05, 0.11, 0.29, 0.31, 0.999, 1.0])
     assert inverse_cdf(logits, draws).tolist() == [0, 0, 1, 1, 2, 2, 2]
 
