@@ -1,6 +1,6 @@
 """What it gives to keep freed memory: events per second of training and sampling, with and without.
 
-    python benchmarks/freed_memory.py RUN_FOLDER [--epochs 1] [--subjects 4096] [--repeats 3]
+    python benchmarks/freed_memory.py RUN_FOLDER [--epochs 1] [--batch-events 1024 4096] [--subjects 4096] [--repeats 3]
 
 RUN_FOLDER is any run that is encoded and trained. Each figure is the median of fresh processes, taken in turns; the
 figures go to results/experiments/freed_memory.json. They decided synth_spark.machine.freed_memory_kept.
@@ -30,8 +30,8 @@ TRAIN = """
 from synth_spark.config import TrainSettings
 from synth_spark.train.launch import launch_training
 from synth_spark.train.rank import TrainJob
-run, folder, epochs, threads = sys.argv[2:]
-settings = TrainSettings(max_epochs=int(epochs), calibration_rounds=0).model_dump()
+run, folder, epochs, batch_events, threads = sys.argv[2:]
+settings = TrainSettings(max_epochs=int(epochs), batch_events=int(batch_events), calibration_rounds=0).model_dump()
 job = TrainJob(run + "/manifest.json", run + "/codebook.json", folder, 1, int(threads), settings)
 print(launch_training(None, job, launcher="inprocess", num_ranks=1)["train.events_per_second"])
 """
@@ -57,20 +57,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch-events", type=int, nargs="+", default=[1024, 4096])
     parser.add_argument("--subjects", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
-    commit, details = current_commit(), {}
+    commit = current_commit()
+    details: dict[str, list[float]] = {}
     for _ in range(chosen.repeats):
         for how in HOW:
-            with tempfile.TemporaryDirectory() as folder:
-                trained = speed(TRAIN, how, chosen.run, folder, chosen.epochs, granted_cpus())
-            details.setdefault(f"training, {how}", []).append(trained)
-            details.setdefault(f"sampling by one thread, {how}", []).append(
-                speed(SAMPLE, how, chosen.run, chosen.subjects)
-            )
+            for batch_events in chosen.batch_events:
+                with tempfile.TemporaryDirectory() as folder:
+                    trained = speed(TRAIN, how, chosen.run, folder, chosen.epochs, batch_events, granted_cpus())
+                details.setdefault(f"training by {batch_events} events, {how}", []).append(trained)
+            sampled = speed(SAMPLE, how, chosen.run, chosen.subjects)
+            details.setdefault(f"sampling by one thread, {how}", []).append(sampled)
     figures = {f"{name}: events_per_second": statistics.median(found) for name, found in details.items()}
-    command = f"python benchmarks/freed_memory.py RUN --epochs {chosen.epochs} --subjects {chosen.subjects}"
+    batches = " ".join(map(str, chosen.batch_events))
+    command = f"python benchmarks/freed_memory.py RUN --epochs {chosen.epochs} --batch-events {batches}"
+    command += f" --subjects {chosen.subjects}"
     (RESULTS / "experiments").mkdir(exist_ok=True)
     print(record("experiments/freed_memory", command, commit, figures, {"run": chosen.run.name, **details}))
 
