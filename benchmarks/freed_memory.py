@@ -3,7 +3,7 @@
     python benchmarks/freed_memory.py RUN_FOLDER [--epochs 1] [--batch-events 1024 4096] [--subjects 4096] [--repeats 3]
 
 RUN_FOLDER is any run that is encoded and trained. Each figure is the median of fresh processes, taken in turns; the
-figures go to results/experiments/freed_memory.json. They decided synth_spark.machine.freed_memory_kept.
+figures go to results/experiments/freed_memory.json. they decided where synth_spark.machine.freed_memory_kept is used.
 """
 
 from __future__ import annotations

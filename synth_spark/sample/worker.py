@@ -13,7 +13,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synth_spark.columns import EVENT_CODES, NUM_EVENTS, SPLIT, STATIC_CODES, SUBJECT_NUMBER, SYNTHETIC
-from synth_spark.machine import freed_memory_kept
 from synth_spark.sample.plan import SamplePlan
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ def _loaded(threads: int, model_files: Mapping[str, bytes], place: str) -> Gener
 def sample_rows(generator: Generator, plan: SamplePlan, chunk: int) -> list[pa.RecordBatch]:
     """One row per subject of a chunk, in ARROW_SCHEMA, as batches of bounded size."""
     first = chunk * plan.chunk_subjects
-    with freed_memory_kept():
-        sampled = generator.sample_chunk(first, plan.chunk_subjects, plan.seed)
+    sampled = generator.sample_chunk(first, plan.chunk_subjects, plan.seed)
     wanted = min(plan.chunk_subjects, plan.num_subjects - first)
     offsets = sampled.events_offset
     batches, start = [], 0
