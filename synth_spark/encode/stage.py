@@ -11,10 +11,10 @@ from pyspark.sql import DataFrame, SparkSession
 from synth_spark.codebook import Codebook
 from synth_spark.columns import HOLDOUT, SPLITS, TRAINING
 from synth_spark.config import Config
+from synth_spark.encode.destination import check_destination
 from synth_spark.encode.fields import plan_tables
 from synth_spark.encode.fit import Plan, Thresholds, fit_codebook, fit_units, learnable
 from synth_spark.encode.frames import Frames, number_events, number_subjects, time_events, with_spans
-from synth_spark.encode.room import check_room
 from synth_spark.encode.sequences import to_sequences, write_sequences
 from synth_spark.errors import SourceError
 from synth_spark.logs import stage_logger
@@ -94,7 +94,7 @@ def preview(
 
 
 def _prepare(spark: SparkSession, config: Config, salt: bytes, published: Places | None) -> _Work:
-    accept = None if published is None else partial(check_room, spark, published)
+    accept = None if published is None else partial(check_destination, spark, published)
     source = read_source(spark, config, accept=accept)
     check_texts(source, config)
     subject_fields, event_fields = plan_tables(config, source.subjects_table, source.events_table)

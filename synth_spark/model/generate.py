@@ -180,7 +180,6 @@ class _State:
     weekday: Tensor
     counts: Tensor  # how often each code came, all sub-columns side by side
     amounts: Tensor  # logarithm of one more than that
-    came: Tensor  # 1 for each code that came, else 0
     distinct: Tensor  # how many codes of each sub-column came
     once: Tensor  # how many of them once
 
@@ -191,9 +190,9 @@ class _State:
         hidden, previous = past[:, :width], past[:, width : width + event_width]
         cell, total = past.new_zeros(num_subjects, width), past.new_zeros(num_subjects, event_width)
         codes = torch.full((num_subjects, events.num_columns), NO_CODE, device=events.device)
-        counts, amounts, came = past.new_zeros(3, num_subjects, events.recall.starts[-1])
+        counts, amounts = past.new_zeros(2, num_subjects, events.recall.starts[-1])
         none = torch.zeros_like(codes)
-        return cls(past, hidden, previous, cell, total, codes, codes[:, 0], counts, amounts, came, none, none)
+        return cls(past, hidden, previous, cell, total, codes, codes[:, 0], counts, amounts, none, none)
 
     def first(self, count: int) -> _State:
         if count == len(self.hidden):
@@ -227,7 +226,6 @@ class _State:
         self.once = self.once + (counts == 1).long() - (counts == 2).long()
         self.counts.scatter_(1, where, counts)
         self.amounts.scatter_(1, where, counts.log1p_())
-        self.came.scatter_(1, where, 1.0)
         self.codes = codes
 
     def recalled(self, recall: Recall, index: Tensor, remaining: Tensor, plan: Plan) -> _Recalled:
@@ -237,7 +235,7 @@ class _State:
 
         def add(logits: Tensor, column: int, hidden: Tensor, codes: Tensor) -> None:
             own = slice(recall.starts[column], recall.starts[column + 1])
-            recall.add_to(logits, column, hidden, codes, self.amounts[:, own], self.came[:, own], standing)
+            recall.add_to(logits, column, hidden, codes, self.amounts[:, own], standing)
 
         return add
 

@@ -142,19 +142,12 @@ class Recall(nn.Module):
 
     @torch.no_grad()
     def add_to(
-        self,
-        logits: Tensor,
-        column: int,
-        hidden: Tensor,
-        codes: Tensor,
-        amount: Tensor,
-        came: Tensor,
-        standing: Standing,
+        self, logits: Tensor, column: int, hidden: Tensor, codes: Tensor, amount: Tensor, standing: Standing
     ) -> None:
-        """Add all of it to logits_NK of one sub-column; hidden_NH, came_NK is the sign of amount, others as above."""
+        """Add all of it to logits_NK of one sub-column; hidden_NH, the others as above."""
         gates = self.gates(slice(column, column + 1), hidden[None], standing)[0]
         onward = self.onward(column, hidden, codes, standing)
-        add_recalled(logits, gates, amount, came, standing.before[:, column])
+        add_recalled(logits, gates, amount, standing.before[:, column])
         if onward is not None:
             logits += onward
         for mask, penalty in self.forbidden(column, codes, amount, standing):
@@ -175,15 +168,14 @@ class Recall(nn.Module):
         return None
 
 
-def add_recalled(logits: Tensor, gates: Tensor, amount: Tensor, came: Tensor, before: Tensor) -> None:
+def add_recalled(logits: Tensor, gates: Tensor, amount: Tensor, before: Tensor) -> None:
     """Add to logits_NK in place: gates_N3 times whether and how often a code came, and whether it came just before.
 
     Args:
         amount: NK, logarithm of one more than how often each code came.
-        came: NK, 1 for each code that came, else 0.
         before: N, the code of the event before; NO_CODE where there is none.
     """
-    logits.addcmul_(came, gates[:, 0:1]).addcmul_(amount, gates[:, 1:2])
+    logits.addcmul_(amount.sign(), gates[:, 0:1]).addcmul_(amount, gates[:, 1:2])
     logits.scatter_add_(1, before.clamp(min=0)[:, None], (gates[:, 2] * (before != NO_CODE))[:, None])
 
 

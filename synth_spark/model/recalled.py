@@ -89,7 +89,7 @@ class _RecalledNats(torch.autograd.Function):
         scores = logits.float() if added is None else logits + added
         if scores is logits:
             scores = logits.clone()
-        add_recalled(scores, gates, fixed.amount, fixed.amount.sign(), fixed.before)
+        add_recalled(scores, gates, fixed.amount, fixed.before)
         for mask, penalty in fixed.forbidden:
             scores.add_(mask, alpha=penalty)
         log_chance = torch.log_softmax(scores, dim=1)

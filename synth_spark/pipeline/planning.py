@@ -62,8 +62,9 @@ def _bytes_of(spark: SparkSession, table: TableSource) -> int | None:
         return None
     from py4j.protocol import Py4JError
 
+    rows = load_table(spark, table)
     try:
-        leaves = load_table(spark, table)._jdf.queryExecution().analyzed().collectLeaves()  # type: ignore[operator]
+        leaves = rows._jdf.queryExecution().analyzed().collectLeaves()  # type: ignore[operator]
         size = sum(int(leaves.apply(i).stats().sizeInBytes()) for i in range(leaves.size()))
     except (AttributeError, NotImplementedError, Py4JError):
         return None

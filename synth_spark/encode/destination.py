@@ -1,4 +1,4 @@
-"""Whether there is room for a source's synthetic tables where they will be written, asked before any work. [spark]"""
+"""Whether a source's synthetic tables fit where they will be written, asked before any work. [spark]"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from synth_spark.errors import ConfigError
 from synth_spark.places import CatalogSchema, Places
 
 
-def check_room(
+def check_destination(
     spark: SparkSession, published: Places, subjects: SourceTable | None, events: SourceTable | None
 ) -> None:
     """Raises ConfigError if a table there holds runs of another data set: decode would find out hours later."""

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from synth_spark import tables
 from synth_spark.codebook import SourceColumn, SourceTable
 from synth_spark.columns import RUN_ID
-from synth_spark.encode.room import check_room
+from synth_spark.encode.destination import check_destination
 from synth_spark.errors import ConfigError
 from synth_spark.pipeline.drafting import draft
 from synth_spark.pipeline.planning import plan
@@ -38,23 +38,23 @@ def publish(spark: SparkSession, published: Places) -> None:
 
 
 def test_tables_of_other_columns_are_refused_and_equal_ones_are_not(spark: SparkSession, workspace: Workspace) -> None:
-    check_room(spark, workspace.published, None, OTHER)  # nothing is there yet
+    check_destination(spark, workspace.published, None, OTHER)  # nothing is there yet
     publish(spark, workspace.published)
-    check_room(spark, workspace.published, None, EVENTS)
-    check_room(spark, workspace.published, SourceTable(EVENTS.columns[:1], "id"), EVENTS)
+    check_destination(spark, workspace.published, None, EVENTS)
+    check_destination(spark, workspace.published, SourceTable(EVENTS.columns[:1], "id"), EVENTS)
     for table, told in ((OTHER, "kind, price"), (TURNED, r"\(their order\)")):
         with pytest.raises(ConfigError, match=rf"output\.root: table .*events .*differ in: {told}\).*another root"):
-            check_room(spark, workspace.published, None, table)
+            check_destination(spark, workspace.published, None, table)
     with pytest.raises(ConfigError, match=r"table .*subjects .*differ in: at, kind\)"):
-        check_room(spark, workspace.published, EVENTS, None)
+        check_destination(spark, workspace.published, EVENTS, None)
 
 
 def test_tables_with_names_are_looked_at_by_name(spark: SparkSession) -> None:
     schema = CatalogSchema("spark_catalog", "room")
     publish(spark, schema)
-    check_room(spark, schema, None, EVENTS)
+    check_destination(spark, schema, None, EVENTS)
     with pytest.raises(ConfigError, match=r"output\.schema_name: table spark_catalog\.room\.all_events holds runs"):
-        check_room(spark, schema, None, OTHER)
+        check_destination(spark, schema, None, OTHER)
 
 
 def test_a_drafted_config_has_its_own_workspace_and_is_refused_in_anothers(
