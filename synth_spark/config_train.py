@@ -47,7 +47,7 @@ class TrainSettings(Section):
         None,
         ge=16,
         le=10**7,
-        description="padded events per batch and rank; default: 24 mean histories, within 1,024 to 4,096, or a "
+        description="padded events per batch and rank; default: 24 mean histories, within 256 to 4,096, or a "
         "thousandth of the training events, up to 8,192, divided by the number of ranks",
     )
     window_events: int = Field(

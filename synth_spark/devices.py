@@ -35,17 +35,19 @@ class Placement:
         return f"{self.device}, {ranks}" + (f"; {self.remark}" if self.remark else "")
 
 
-def spin_shortly() -> None:
-    """Before torch is loaded, and inherited by ranks: threads that wait for one another give the processor up soon.
+def prepare_processors() -> None:
+    """Before torch is loaded, and inherited by ranks: threads that wait for one another give the processor up soon, and
+    all products that were compiled are kept, of many columns as well.
 
-    Why 1000, and what it costs on an idle machine: docs/decisions/sequence-model.md.
+    Why, and what it costs on an idle machine: docs/decisions/sequence-model.md.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
 
 
 def gpus_here() -> tuple[int, str]:
     """How many GPUs torch can use on this machine, and why there is none; empty if there is one."""
-    spin_shortly()
+    prepare_processors()
     import torch
 
     with warnings.catch_warnings(record=True) as told:

@@ -35,6 +35,7 @@ from synth_spark.model.recall import Recall, TimeCodes
 from synth_spark.model.recalled import recall_window
 
 STATIC_DROPOUT = 5  # times dropout: the chance that a static sub-column is left out, a half at most
+_SIZES_PER_DOUBLING = 16  # how many rows a batch of events may have, so that few products are compiled
 FIRST_EVENT_FROM = 16  # index from which the first event is given: earlier, small data only learns it by heart
 
 
@@ -160,14 +161,15 @@ class EventNetwork(nn.Module):
         time_left = self.recall.plans.time_left(before[..., 0], plan.end[:, None])
         position = self.position(index.expand(num_subjects, -1), remaining, time_left)
         moving = self._moving(states, previous, total / index.clamp(min=1)[:, None], position)
-        rows = (remaining > 0).flatten().nonzero()[:, 0]  # N, events that exist: heads work on these alone
+        existing = (remaining > 0).flatten().nonzero()[:, 0]  # heads work on these events alone
+        rows = _filled_up(existing)  # N
         given = self.from_past(moving.flatten(0, 1).index_select(0, rows))
         given = given + self._lasting(static_codes, first, index, rows)
         recalled = recall_window(self.recall, event_codes, rows, index, remaining, plan, past)
         heads_read = self.heads.hidden_layer(embedded.flatten(0, 1).index_select(0, rows), given)
         pairs = self._pairs(static_codes[rows // num_steps], recalled.codes, recalled.standing.before)
-        found = recalled.nats(self.heads.logits(heads_read), heads_read, pairs)
-        nats = found.new_zeros(num_subjects * num_steps, found.shape[1]).index_copy(0, rows, found)
+        found = recalled.nats(self.heads.logits(heads_read), heads_read, pairs)[: len(existing)]
+        nats = found.new_zeros(num_subjects * num_steps, found.shape[1]).index_copy(0, existing, found)
         left = (
             hidden,
             cell,
@@ -229,6 +231,16 @@ class EventNetwork(nn.Module):
         keep = 1.0 - self.dropout
         mask = torch.empty(part.shape[0], 1, part.shape[2], device=part.device, dtype=part.dtype).bernoulli_(keep)
         return part * (mask / keep)
+
+
+def _filled_up(rows: Tensor) -> Tensor:
+    """rows_N and the first place of all, again and again, up to one of few sizes, at most a sixteenth above N.
+
+    oneDNN compiles a matrix product in bfloat16 for each new size, which takes longer than a hundred products.
+    """
+    num_rows = len(rows)
+    unit = max(1, (1 << num_rows.bit_length()) // _SIZES_PER_DOUBLING // 2)
+    return functional.pad(rows, (0, -num_rows % unit))
 
 
 def _as_multiplied(part: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 
 ABREAST = 24
-MIN_BATCH_EVENTS, MAX_BATCH_EVENTS = 1024, 4096
+MIN_BATCH_EVENTS, MAX_BATCH_EVENTS = 256, 4096
 ENOUGH_STEPS, MAX_PLENTIFUL_EVENTS = 1000, 8192  # a pass of more steps has larger ones, up to so many events
-MIN_SHARE_EVENTS = 256  # of a rank
+MIN_SHARE_EVENTS = 64  # of a rank
 _RANDOM_ROWS = 8  # a step trains a multiple of this many random subjects (or none): one alone says little
 _EVENTS_PER_SUBJECT = 8  # that a subject counts for where nobody has any
 
@@ -51,9 +51,9 @@ def batch_events_for(num_events: NDArray[np.int64], window_events: int, *, pass_
     """Padded events of a rank's batch where nobody has set them: ABREAST histories of mean length side by side, more
     where data are plentiful, shared among the ranks.
 
-    A step costs much that does not depend on its size: a recurrence over long histories, the optimizer, small products.
-    Where a pass has steps enough, batches can be larger. All ranks together take the batch that one would, so that
-    the learning rate need not know how many they are.
+    Small batches generalise better, and a step costs much that does not depend on its size: a recurrence over long
+    histories, the optimizer, small products. Where a pass has steps enough, batches can be larger. All ranks together
+    take the batch that one would, so that the learning rate need not know how many they are.
 
     Args:
         num_events: of the subjects at hand.

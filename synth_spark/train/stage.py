@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from synth_spark.columns import TRAINING, VALIDATION
 from synth_spark.config import Config
 from synth_spark.config_train import TrainSettings
-from synth_spark.devices import placement, spin_shortly
+from synth_spark.devices import placement, prepare_processors
 from synth_spark.logs import stage_logger
 from synth_spark.machine import granted_cpus
 from synth_spark.manifest import Manifest
@@ -28,7 +28,7 @@ def run_train(spark: SparkSession | None, config: Config, paths: RunPaths) -> di
         ConfigError: launcher and number of ranks do not go together, train.reader cannot read on this machine, or
             train.device is not there.
     """
-    spin_shortly()
+    prepare_processors()
     from synth_spark.train.rank import TrainJob
 
     settings = config.train

@@ -107,13 +107,13 @@ def test_chunks_are_smaller_where_histories_are_long(codes, subjects):
 @pytest.mark.parametrize(
     ("mean", "pass_events", "num_ranks", "expected"),
     [
-        (3, 20_000, 1, 1024),  # short histories, few of them
+        (3, 20_000, 1, 256),  # short histories, few of them
         (80, 150_000, 1, 1920),  # long ones: 24 abreast
         (500, 500_000, 1, 3072),  # no longer than the window of 128
         (20, 10_000_000, 1, 8192),  # a pass has steps enough
         (20, 3_000_000, 1, 3000),
         (20, 10_000_000, 4, 2048),  # four ranks take together what one would
-        (3, 20_000, 8, 256),
+        (3, 20_000, 8, 64),
     ],
 )
 def test_batches_grow_with_histories_and_with_data_and_are_shared_among_ranks(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from synth_spark.codecs.order import UNORDERED
+from synth_spark.model import network
 from synth_spark.model.layers import EMBEDDING_SPREADS, MAX_EMBEDDING, MAX_HEADS, CodeRows
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.train.plan import Step, Window, plan_steps
@@ -39,6 +40,27 @@ def test_padding_costs_nothing_and_real_events_something(model):
     padding = steps[None] >= batch.num_events[:, None]
     assert not event_nats[padding].any()
     assert (event_nats[~padding] > 0).all()
+
+
+def test_rows_that_fill_a_size_up_change_no_gradient(model, monkeypatch):
+    """The fewer sizes there are, the more rows are filled up: by up to as many again, or by none."""
+    batch, found = batch_of(20), []
+    for sizes in (1, 1 << 20):
+        monkeypatch.setattr(network, "_SIZES_PER_DOUBLING", sizes)
+        model.zero_grad()
+        _, event_nats, _ = model.eval()(*batch.inputs())
+        event_nats.sum().backward()
+        found.append((event_nats.detach(), [part.grad for part in model.parameters() if part.grad is not None]))
+    (some, gradients), (none, expected) = found
+    assert torch.allclose(some, none, atol=1e-5)
+    assert len(gradients) == len(expected) > 10
+    assert all(torch.allclose(*pair, atol=1e-3) for pair in zip(gradients, expected, strict=True))
+
+
+def test_batches_have_few_sizes_and_few_rows_beyond_their_own():
+    sizes = [len(network._filled_up(torch.arange(number))) for number in range(2000)]
+    assert all(number <= size <= number * 17 / 16 for number, size in enumerate(sizes))
+    assert len({size for size in sizes if 512 <= size <= 1024}) == 17
 
 
 def test_no_column_sees_itself_or_what_comes_later(model):
