@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MACHINE = "2 CPUs of AMD EPYC with bfloat16, 23.5 GiB of memory"
+MACHINE = "2 CPUs of AMD EPYC or Intel(R) Xeon(R) Processor with bfloat16, 23.5 GiB of memory"
 NUM_SETS = 8
 LARGEST = 5.3  # million cells, of these sets
 MILLION = 1_000_000
@@ -32,10 +32,10 @@ class Cost:
 
 START_UP = Cost((10.2, 41.8))
 COSTS = {
-    "encode": Cost((26.3, 44.9), (4.2, 17.0)),
-    "sample": Cost((5.5, 9.9), (3.4, 8.1)),
-    "decode": Cost((4.1, 8.9), (2.2, 3.6)),
-    "qa": Cost((28.4, 92.3), (36.8, 37.6)),
-    "publish": Cost((3.9, 6.5), (0.5, 0.5)),
+    "encode": Cost((26.3, 56.3), (4.2, 17.0)),
+    "sample": Cost((5.5, 12.9), (3.4, 8.1)),
+    "decode": Cost((4.1, 10.9), (2.2, 3.6)),
+    "qa": Cost((28.4, 133.6), (36.8, 37.6)),
+    "publish": Cost((3.9, 8.9), (0.5, 0.5)),
 }
 PEAK_BYTES = (3_849_963_520, 7_169_134_592)  # of all processes of a run together, the least and the most
