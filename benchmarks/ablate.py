@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -21,21 +20,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the train stage does
-
 from record import RESULTS, current_commit, record
 
 from synth_spark.config import TrainSettings
+from synth_spark.devices import prepare_processors
 from synth_spark.machine import granted_cpus
-from synth_spark.train.launch import launch_training
-from synth_spark.train.loop import read_metrics
-from synth_spark.train.rank import TrainJob
 
 AS_IT_IS = "as it is"
 
 
 def main() -> None:
     """Train, compare, record."""
+    prepare_processors()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the result")
     parser.add_argument("runs", type=Path, nargs="+")
@@ -67,6 +63,10 @@ def data_set_of(run: Path) -> str:
 
 def trained(run: Path, variant: str, seed: int, max_epochs: int) -> dict[str, Any]:
     """Figures of one training."""
+    from synth_spark.train.launch import launch_training
+    from synth_spark.train.loop import read_metrics
+    from synth_spark.train.rank import TrainJob
+
     place, _, value = variant.partition("=")
     settings: dict[str, Any] = {"calibration_rounds": 0, "max_epochs": max_epochs}
     if place.startswith("settings."):

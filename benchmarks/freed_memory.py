@@ -9,7 +9,6 @@ figures go to results/experiments/freed_memory.json. they decided where synth_sp
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from record import RESULTS, current_commit, record
 
+from synth_spark.devices import prepare_processors
 from synth_spark.machine import granted_cpus
 
 WITHOUT = """
@@ -54,6 +54,7 @@ HOW = ("handed back", "kept")
 
 def main() -> None:
     """Measure in turns and record the medians."""
+    prepare_processors()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--epochs", type=int, default=1)
@@ -82,8 +83,7 @@ def main() -> None:
 def speed(work: str, *arguments: object) -> float:
     """Events per second that a fresh process told."""
     command = [sys.executable, "-W", "ignore", "-c", WITHOUT + work, *map(str, arguments)]
-    environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1])
 
 

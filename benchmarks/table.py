@@ -84,7 +84,8 @@ Figures = dict[str, float]
 
 def main() -> None:
     """Write the page."""
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    paths = [path for path in sorted(RESULTS.glob("*.json")) if path.stem != "scale"]  # that has docs/scale.md
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     page = sys.argv[1] if len(sys.argv) > 1 else str(PAGE)
     with open(page, "w", encoding="utf-8") as file:
         sections = [*map(section, sorted(results, key=_place)), published(RESULTS / "experiments" / "published.json")]

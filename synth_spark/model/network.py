@@ -236,7 +236,7 @@ class EventNetwork(nn.Module):
 def _filled_up(rows: Tensor) -> Tensor:
     """rows_N and the first place of all, again and again, up to one of few sizes, at most a sixteenth above N.
 
-    oneDNN compiles a matrix product in bfloat16 for each new size, which takes longer than a hundred products.
+    oneDNN compiles a matrix product in bfloat16 for each new size, which takes several times as long as the product.
     """
     num_rows = len(rows)
     unit = max(1, (1 << num_rows.bit_length()) // _SIZES_PER_DOUBLING // 2)

@@ -45,6 +45,7 @@ def test_padding_costs_nothing_and_real_events_something(model):
 def test_rows_that_fill_a_size_up_change_no_gradient(model, monkeypatch):
     """The fewer sizes there are, the more rows are filled up: by up to as many again, or by none."""
     batch, found = batch_of(20), []
+    assert int(batch.num_events.sum()).bit_count() > 1, "something to fill up"
     for sizes in (1, 1 << 20):
         monkeypatch.setattr(network, "_SIZES_PER_DOUBLING", sizes)
         model.zero_grad()
