@@ -19,7 +19,7 @@ MIN_BATCH_EVENTS, MAX_BATCH_EVENTS = 256, 4096
 ENOUGH_STEPS, MAX_PLENTIFUL_EVENTS = 1000, 8192  # a pass of more steps has larger ones, up to so many events
 MIN_SHARE_EVENTS = 64  # of a rank
 _RANDOM_ROWS = 8  # a step trains a multiple of this many random subjects (or none): one alone says little
-_EVENTS_PER_SUBJECT = 4  # that a subject counts for where nobody has any
+_EVENTS_PER_SUBJECT = 2  # that a subject counts for where nobody has any
 
 
 @dataclass(frozen=True)

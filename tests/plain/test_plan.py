@@ -68,7 +68,7 @@ def test_random_rows_come_several_at_a_time_where_steps_are_many():
 
 def test_flat_data_is_several_steps_of_no_events():
     steps = steps_of(np.zeros(1000, np.int64), batch_events=1024)
-    assert len(steps) == 4
+    assert len(steps) == 2
     assert not any(len(step.rows) for step in steps)
 
 

@@ -96,7 +96,7 @@ def test_static_columns_see_only_earlier_ones(model):
 def test_a_window_without_events_still_trains_its_static_codes(model):
     window = toy.window(30, seed=2)
     empty = type(window)(window.subject_numbers, window.static_codes, np.zeros(30, np.int64), window.event_codes[:0])
-    steps = plan_steps(empty.num_events, batch_events=32, window_events=8, generator=np.random.default_rng(0))
+    steps = plan_steps(empty.num_events, batch_events=16, window_events=8, generator=np.random.default_rng(0))
     batches = [make_batch(empty, step) for step in steps]
     nats = [model(*batch.inputs())[:2] for batch in batches]
     assert len(steps) == 4
