@@ -191,6 +191,13 @@ class SourceSettings(Section):
 class SplitSettings(Section):
     """How subjects are divided. Quality and privacy are judged against the holdout."""
 
+    share: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="share of the source's subjects that a run works on, drawn by a keyed hash: where there are more "
+        "than a model needs, the others cost nothing but reading",
+    )
     holdout: float = Field(0.5, ge=0.0, le=0.5, description="share of subjects that neither codebook nor model sees")
     holdout_where: str | None = Field(
         None,

@@ -125,9 +125,10 @@ def _prepare(spark: SparkSession, config: Config, salt: bytes, published: Places
 def _preflight(config: Config, num_subjects: dict[str, int]) -> None:
     number, limits = num_subjects[TRAINING], config.preflight
     if number < limits.min_subjects and not limits.allow_small:
+        more = "bring more" if config.split.share == 1 else f"raise split.share (now {config.split.share:g})"
         raise SourceError(
             f"source: {number} training subjects, preflight.min_subjects is {limits.min_subjects}: too few to learn "
-            "from without retelling single subjects; bring more, or set preflight.allow_small to true to go on anyway"
+            f"from without retelling single subjects; {more}, or set preflight.allow_small to true to go on anyway"
         )
     if number < limits.warn_subjects:
         log.warning(

@@ -1,6 +1,6 @@
-"""Subjects -> training, validation, holdout, and their opaque numbers. [spark]
+"""Subjects -> training, validation, holdout, or none of them, and their opaque numbers. [spark]
 
-Both come from HMAC-SHA256(salt, seed, purpose, key): whoever lacks the salt cannot recompute them from a key, and a
+All come from HMAC-SHA256(salt, seed, purpose, key): whoever lacks the salt cannot recompute them from a key, and a
 subject keeps its split when the table grows.
 """
 
@@ -20,6 +20,7 @@ from synth_spark.source.read import Source
 BLOCK = 64  # bytes of a SHA-256 block
 SPLIT_DIGITS = 12  # hex digits of the digest that decide the split
 BUCKET_DIGITS = 3  # hex digits after them that open the order of subject numbers
+SHARE_FROM = 53  # of 64 hex digits, the last SPLIT_DIGITS decide who takes part
 
 
 def pads(salt: bytes) -> tuple[bytes, bytes]:
@@ -45,7 +46,7 @@ def keyed_digest(rows: DataFrame, *, salt: bytes, seed: int, purpose: str, colum
 def split_subjects(source: Source, *, salt: bytes, seed: int, split: SplitSettings) -> DataFrame:
     """One row per subject: SUBJECT_KEY, SPLIT, SUBJECT_NUMBER (0..n-1: training, then validation, then holdout).
 
-    Subjects that the source marks are the holdout; without marks a share of all is.
+    Subjects that the source marks are the holdout; without marks a share of all is. Who takes no part has no row.
     """
     keys = source.histories.subjects.select(SUBJECT_KEY)
     bucket = F.conv(F.substring("__digest", SPLIT_DIGITS + 1, BUCKET_DIGITS), 16, 10).cast("int")
@@ -70,7 +71,7 @@ def split_subjects(source: Source, *, salt: bytes, seed: int, split: SplitSettin
 def count_by_split(
     keys: DataFrame, held_out: DataFrame | None, *, salt: bytes, seed: int, split: SplitSettings
 ) -> dict[str, int]:
-    """How many of these subjects (SUBJECT_KEY) fall into each split; `held_out` as in Source."""
+    """How many of these subjects (SUBJECT_KEY) fall into each split; `held_out` as in Source. Others took no part."""
     drawn = _drawn(keys, held_out, salt=salt, seed=seed, split=split)
     found = {row["__order"]: row["count"] for row in drawn.groupBy("__order").count().collect()}
     return {name: found.get(order, 0) for order, name in enumerate(SPLITS)}
@@ -88,6 +89,8 @@ def of_split(histories: Histories, assignment: DataFrame, splits: Sequence[str])
 def _drawn(keys: DataFrame, held_out: DataFrame | None, *, salt: bytes, seed: int, split: SplitSettings) -> DataFrame:
     """SUBJECT_KEY, __digest, __order (place of the split in SPLITS)."""
     digests = keyed_digest(keys, salt=salt, seed=seed, purpose="split", column=SUBJECT_KEY, into="__digest")
+    if split.share < 1:
+        digests = digests.where(_place(SHARE_FROM) < int(split.share * 16**SPLIT_DIGITS))
     order = _split_order(split.validation, holdout=split.holdout)
     if held_out is not None:
         digests = digests.join(held_out.withColumn("__held", F.lit(True)), SUBJECT_KEY, "left")
@@ -100,9 +103,14 @@ def _split_order(validation: float, *, holdout: float) -> Column:
     whole = 16**SPLIT_DIGITS
     held = int(holdout * whole)
     validating = held + int((1 - holdout) * validation * whole)
-    place = F.conv(F.substring("__digest", 1, SPLIT_DIGITS), 16, 10).cast("bigint")
+    place = _place(1)
     order = {name: i for i, name in enumerate(SPLITS)}
     return F.when(place < held, order[HOLDOUT]).when(place < validating, order[VALIDATION]).otherwise(order[TRAINING])
+
+
+def _place(first: int) -> Column:
+    """The digest's SPLIT_DIGITS from the first one on as a number below 16**SPLIT_DIGITS."""
+    return F.conv(F.substring("__digest", first, SPLIT_DIGITS), 16, 10).cast("bigint")
 
 
 def _offsets(placed: DataFrame) -> DataFrame:

@@ -170,6 +170,11 @@ def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
     fewer = Histories(subjects.limit(1500), subjects)
     for row in split_subjects(source_of(fewer), salt=SALT, seed=5, split=split).collect():
         assert row[1] == first[row[0]][0]  # stable when the table grows
+    part = split.model_copy(update={"share": 0.3})
+    taking_part = {row[0]: row for row in split_subjects(source_of(histories), salt=SALT, seed=5, split=part).collect()}
+    assert abs(len(taking_part) - 900) < 100
+    assert sorted(row[2] for row in taking_part.values()) == list(range(len(taking_part)))
+    assert all(row[1] == first[key][0] for key, row in taking_part.items())  # nobody changes sides
     held = of_split(Histories(subjects, subjects), assignment, ["holdout"])
     assert held.subjects.count() == held.events.count() == sizes["holdout"]
 
