@@ -18,4 +18,5 @@ EVENT_INDEX = "__event_index"  # int, 0-based position of the event in its subje
 # published tables
 RUN_ID = "run_id"
 PUBLICATION = "publication"
-SUBJECTS_TABLE, EVENTS_TABLE, RUNS_TABLE, DECISIONS_TABLE = "subjects", "events", "runs", "decisions"
+SUBJECTS_TABLE, EVENTS_TABLE = "subjects", "events"
+RUNS_TABLE, DECISIONS_TABLE, STAGES_TABLE = "runs", "decisions", "stages"

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from synth_spark import tables
-from synth_spark.columns import DECISIONS_TABLE, EVENTS_TABLE, RUNS_TABLE, SUBJECTS_TABLE
+from synth_spark.columns import DECISIONS_TABLE, EVENTS_TABLE, RUNS_TABLE, STAGES_TABLE, SUBJECTS_TABLE
 from synth_spark.config import load_config
 from synth_spark.pipeline.inventory import bytes_of, leftovers, readers_of, told_bytes, unreadable_runs
 from synth_spark.pipeline.lock import is_held, run_lock
@@ -99,7 +99,7 @@ def clean(config_path: str | Path, *, older_than: int | None, intermediate: bool
     workspace = Workspace.of(load_config(config_path).output)
     with session(workspace) as spark:
         broom = _Broom(workspace, spark, dry_run)
-        for name in (SUBJECTS_TABLE, EVENTS_TABLE, RUNS_TABLE, DECISIONS_TABLE):
+        for name in (SUBJECTS_TABLE, EVENTS_TABLE, RUNS_TABLE, DECISIONS_TABLE, STAGES_TABLE):
             if tables.exists(spark, workspace.published / name):
                 broom.vacuum(workspace.published / name, older_than)
         for page in sorted(workspace.reports.glob("*.tmp")):

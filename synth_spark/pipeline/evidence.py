@@ -88,7 +88,9 @@ def _record(run: OpenRun, decision: str) -> None:
 def holdout_name(config: Config) -> str:
     """Names the subjects that are held out of this data set in its workspace: what the split is drawn from.
 
-    Not from the source's content: where it grows, the subjects that were held out before still are.
+    Not from the source's content: where it grows, the subjects that were held out before still are. Nor from the share
+    that takes part: another share is another part of the same people.
     """
-    drawn_from = {"name": config.name, "seed": config.seed, "split": config.split.model_dump()}
+    split = config.split.model_dump(exclude={"share"})
+    drawn_from = {"name": config.name, "seed": config.seed, "split": split}
     return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()[:16]

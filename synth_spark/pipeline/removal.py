@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark import tables
-from synth_spark.columns import DECISIONS_TABLE, EVENTS_TABLE, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
+from synth_spark.columns import DECISIONS_TABLE, EVENTS_TABLE, RUN_ID, RUNS_TABLE, STAGES_TABLE, SUBJECTS_TABLE
 from synth_spark.config import load_config
 from synth_spark.errors import ContractError
 from synth_spark.pipeline.inventory import bytes_of, readers_of, told_bytes
@@ -62,7 +62,7 @@ def delete_run(config_path: str | Path, run_id: str, *, agreed: Callable[[], boo
         _check_not_shown(spark, workspace, run_id, config_path)
         held = _Held(
             _counted(spark, workspace, run_id, (SUBJECTS_TABLE, EVENTS_TABLE)),
-            _counted(spark, workspace, run_id, (RUNS_TABLE, DECISIONS_TABLE)),
+            _counted(spark, workspace, run_id, (RUNS_TABLE, DECISIONS_TABLE, STAGES_TABLE)),
             readers,
         )
         if not paths.folder.exists() and not any(held.rows.values()):

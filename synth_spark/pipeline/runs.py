@@ -44,6 +44,8 @@ class StageRecord:
     seconds: float = 0.0
     figures: Figures = field(default_factory=dict)
     error: str = ""
+    run_bytes: int = 0  # of the run's folder when it ended
+    spark: dict[str, int] = field(default_factory=dict)  # what Spark did for it: tasks, bytes
 
 
 @dataclass

@@ -35,6 +35,6 @@ def spark_totals(spark: SparkSession | None) -> dict[str, int]:
         return {}
 
 
-def work_between(before: dict[str, int], after: dict[str, int], stage: str) -> dict[str, int]:
-    """What a stage added to the totals, as metrics: spark.<stage>.tasks, ..."""
-    return {f"spark.{stage}.{name}": total - before.get(name, 0) for name, total in after.items()}
+def work_between(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """What was added to the totals."""
+    return {name: total - before.get(name, 0) for name, total in after.items()}

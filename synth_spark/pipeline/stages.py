@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from synth_spark.files import replace_text
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.model.facts import read_facts
+from synth_spark.pipeline.inventory import bytes_of
 from synth_spark.pipeline.live import LiveMetrics
 from synth_spark.pipeline.opened import OpenRun, open_run
 from synth_spark.pipeline.runs import (
@@ -97,14 +99,42 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
         run.save()
         log.info("failed: %s", one_line(error))
         stage_failed(run, stage, record.seconds, error)
+        if state.at_rest:
+            _record_costs(run)
         raise
     record.status, record.seconds, record.figures = DONE, time.perf_counter() - started, figures
+    record.run_bytes, record.spark = bytes_of(run.paths.folder), work_between(before, run.spark_totals())
     run.save()
     log.info("done", extra={"seconds": record.seconds, **{f"figure.{key}": value for key, value in figures.items()}})
-    stage_ended(
-        run, stage, figures, {f"seconds.{stage}": record.seconds, **work_between(before, run.spark_totals(), stage)}
-    )
+    work = {f"spark.{stage}.{name}": number for name, number in record.spark.items()}
+    stage_ended(run, stage, figures, {f"seconds.{stage}": record.seconds, **work})
+    if stage == STAGES[-1]:
+        _record_costs(run)
     return figures
+
+
+def _record_costs(run: OpenRun) -> None:
+    """The run's stages into the table of all runs, now that its publication is decided."""
+    from synth_spark.columns import STAGES_TABLE
+    from synth_spark.publish.costs import StageCost, record_costs
+
+    run_id, name = run.paths.run_id, run.state.name
+    costs = [
+        StageCost(
+            run_id,
+            name,
+            stage,
+            datetime.fromisoformat(record.started),
+            record.seconds,
+            record.status,
+            record.error,
+            record.run_bytes,
+            {key: float(value) for key, value in record.figures.items() if isinstance(value, int | float)},
+            record.spark,
+        )
+        for stage, record in run.state.stages.items()
+    ]
+    record_costs(run.spark, run.workspace.published / STAGES_TABLE, run_id, costs)
 
 
 def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | None) -> tuple[RunPaths, RunState]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
-from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, SUBJECTS_TABLE
-from synth_spark.pipeline.runs import RunState, newest_run, runs_of
+from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, STAGES_TABLE, SUBJECTS_TABLE
+from synth_spark.pipeline.runs import DONE, FAILED, STAGES, RunState, newest_run, runs_of
 from tests.gates import OPEN_GATE
 
 if TYPE_CHECKING:
@@ -156,6 +156,15 @@ def test_killed_in_sample_refused_by_the_gate_and_killed_in_publish_it_ends_righ
     assert made[:2] == [("qa", "failed"), ("publish", "refused")] and made[-1] == ("publish", "forced")
     marks = {item.name: item.mark for item in decisions[-1].criteria}
     assert marks["accuracy.overall"] == "not met" and marks["membership.auc"] == "met"
+    costs = spark.read.format("delta").load(str(made_line.workspace.published / STAGES_TABLE))
+    ended = costs.where(costs[RUN_ID] == killed.run_id).orderBy("started_at").collect()
+    assert [row.stage for row in ended] == [*STAGES, STAGES[-1]]  # once each: refused, killed, forced
+    assert [row.status for row in ended] == [DONE] * 5 + [FAILED, DONE] and ended[5].error == "GateFailed"
+    assert all(row.seconds > 0 and row.name == "made" for row in ended)
+    by_stage = {row.stage: row for row in ended}
+    assert 0 < by_stage["encode"].run_bytes < by_stage["sample"].run_bytes
+    assert by_stage["sample"].figures["events"] == by_stage["decode"].figures["events"] == events
+    assert by_stage["encode"].spark["tasks"] > 0
 
 
 def test_more_subjects_are_a_run_of_their_own(made_line: MadeLine) -> None:
