@@ -26,7 +26,15 @@ _UNREADABLE = (OSError, pa.ArrowException, KeyError)  # missing, truncated, with
 class SequenceReader(Protocol):
     """What training needs of a reader: the windows of one epoch, each row exactly once, in an order set by the seed."""
 
-    num_events: int  # of one epoch, for progress; 0 if not known
+    @property
+    def num_events(self) -> int:
+        """Of one epoch; whoever trains has read it once."""
+        ...
+
+    @property
+    def num_subjects(self) -> int:
+        """Of one epoch."""
+        ...
 
     def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
         """One epoch."""
@@ -41,7 +49,7 @@ class ManifestReader:
     reader: name of what reads the files, a key of READERS; rows and their order do not depend on it.
     window_subjects: a window closes once it holds at least this many subjects, or _MAX_CODES codes.
     num_static, num_event: sub-columns.
-    num_events: of the last epoch read, for progress; 0 before it.
+    num_events: of the last epoch read; 0 before it.
     """
 
     files: Sequence[DataFile]
@@ -51,6 +59,11 @@ class ManifestReader:
     num_event: int
     num_events: int = 0
 
+    @property
+    def num_subjects(self) -> int:
+        """Rows of the files."""
+        return sum(file.rows for file in self.files)
+
     def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
         """One epoch: each row exactly once, files in an order set by the seed, or as they are listed.
 
@@ -58,7 +71,6 @@ class ManifestReader:
             ContractError: a file cannot be read, or what was read is not what the manifest lists (rows, or checksum
                 of subject numbers).
         """
-        expected_rows = sum(file.rows for file in self.files)
         pending: list[Window] = []
         num_rows = num_events = checksum = 0
         for part in self._row_groups(shuffled(self.files, seed=seed) if shuffle else self.files):
@@ -70,10 +82,11 @@ class ManifestReader:
                 yield _joined(pending)
                 pending = []
         expected_checksum = sum(file.subject_number_sum for file in self.files)
-        if (num_rows, checksum) != (expected_rows, expected_checksum):
+        if (num_rows, checksum) != (self.num_subjects, expected_checksum):
             raise ContractError(
-                f"manifest lists {expected_rows} rows (checksum {expected_checksum}), the reader delivered {num_rows} "
-                f"(checksum {checksum}): the sequences table was changed under the manifest; run encode again"
+                f"manifest lists {self.num_subjects} rows (checksum {expected_checksum}), the reader delivered "
+                f"{num_rows} (checksum {checksum}): the sequences table was changed under the manifest; "
+                "run encode again"
             )
         self.num_events = num_events
         if pending:

@@ -30,6 +30,7 @@ from synth_spark.model.network import Past, SequenceModel
 from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
+from synth_spark.train.optimizer import make_optimizer, part_of, set_rates
 from synth_spark.train.plan import Step, Window, batch_events_for, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
 from synth_spark.train.state import PartProgress, Progress, load_state, save_state
@@ -38,7 +39,6 @@ from synth_spark.train.tensors import Batch, company, make_batch
 WARM_UP_STEPS = 50
 AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
 MAX_GRADIENT_NORM = 5.0
-WEIGHT_DECAY = 0.01
 EVALUATION_EVENTS = 8192
 _FIRST_WITH_BFLOAT16 = (8, 0)  # compute capability: Ampere
 
@@ -96,22 +96,18 @@ class Trainer:
     ) -> None:
         self.model, self.readers, self.settings, self.ranks, self.device = model, readers, settings, ranks, model.device
         self.seed, self.folder = seed, folder
-        (self.pass_events,) = summed(readers["training"].num_events)  # known once the reader was read for counts
+        # of all ranks; events are known once the reader was read for counts
+        self.pass_events, self.pass_subjects = summed(readers["training"].num_events, readers["training"].num_subjects)
         # buffers are constants, which need not be sent around in every step
         self.parallel = DistributedDataParallel(model, gradient_as_bucket_view=True, broadcast_buffers=False)
         self.averaged = copy.deepcopy(model).requires_grad_(False)
         if self.averaged.events is not None:
             self.averaged.events.history.flatten_parameters()  # cuDNN wants them side by side, which no copy keeps
-        parts: dict[str, list[torch.nn.Parameter]] = {}
-        for name, parameter in model.named_parameters():
-            parts.setdefault(part_of(name), []).append(parameter)
-        groups = [{"params": parameters, "part": part} for part, parameters in sorted(parts.items())]
-        # compared as versions, not by letter; for processors it came with 2.4
-        fused = self.device.type != "cpu" or torch.__version__ >= "2.4"
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=fused)
+        self.optimizer = make_optimizer(model, settings.learning_rate)
         self.best = tensors_of(model)
+        parts = sorted({group["part"] for group in self.optimizer.param_groups})
         self.progress = Progress(
-            manifest_digest, ranks.num_ranks, {part: PartProgress(settings.learning_rate) for part in sorted(parts)}
+            manifest_digest, ranks.num_ranks, {part: PartProgress(settings.learning_rate) for part in parts}
         )
         self.history: list[dict[str, Any]] = []
         self.data: Pass | None = None  # the pass that is begun
@@ -213,9 +209,10 @@ class Trainer:
         num_events = float(batch.num_trained)
         num_random = batch.random_weight * len(batch.random_static_codes)
         all_events, all_random = summed(num_events, num_random)
-        for group in self.optimizer.param_groups:
-            learning_rate = progress.parts[group["part"]].learning_rate
-            group["lr"] = learning_rate * min(1.0, (progress.step + 1) / WARM_UP_STEPS)
+        warmth = min(1.0, (progress.step + 1) / WARM_UP_STEPS)
+        rates = {name: part.learning_rate * warmth for name, part in progress.parts.items()}
+        shares = {"static": all_random / self.pass_subjects, "event": all_events / max(self.pass_events, 1.0)}
+        set_rates(self.optimizer, rates, shares, full=self.settings.learning_rate)
         static_nats, event_nats, past = self._nats(self.parallel, batch, past)
         static, event = static_nats.sum() * batch.random_weight, event_nats.sum()
         # DDP averages gradients over ranks; this makes them those of the mean over all ranks' rows
@@ -306,11 +303,6 @@ def resolve_number_format(asked: str, device: torch.device) -> str:
     else:
         native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "bfloat16" if native else "float32"
-
-
-def part_of(name: str) -> str:
-    """Which part of the network a weight belongs to."""
-    return "event" if name.startswith("events.") else "static"
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from synth_spark.train.ranks import RankInfo, process_group
 
 def test_the_end_of_a_long_history_still_knows_its_beginning(tmp_path):
     """The last of 64 random events repeats the first; training sees eight at a time."""
-    events = sampled_after(repeating, tmp_path, num_codes=4, learning_rate=1e-2)
+    events = sampled_after(repeating, tmp_path, num_subjects=2048, num_codes=4, learning_rate=1e-2)
     assert np.mean(events[:, 0] == events[:, -1]) > 0.7
     assert 0.2 < np.mean(events[:, 0] == events[:, -2]) < 0.3
 
@@ -41,10 +41,10 @@ def test_subjects_repeat_as_much_as_they_do(tmp_path):
     assert np.mean((distinct > 4) & (distinct < 14)) < 0.15
 
 
-def sampled_after(histories, folder, *, num_codes, learning_rate, dropout=0.0):
-    """Events (500, 64) sampled after training on 1,024 subjects, eight events at a time."""
+def sampled_after(histories, folder, *, num_codes, learning_rate, num_subjects=1024, dropout=0.0):
+    """Events (500, 64) sampled after training on so many subjects, eight events at a time."""
     config = ModelConfig((1,), (num_codes,), (64,), (64,), width=16, hidden=64, dropout=dropout)
-    readers = {"training": HeldReader(histories(1024, seed=1)), "validation": HeldReader(histories(64, seed=2))}
+    readers = {"training": HeldReader(histories(num_subjects, seed=1)), "validation": HeldReader(histories(64, seed=2))}
     settings = {"batch_events": 512, "window_events": 8, "max_epochs": 8, "learning_rate": learning_rate}
     model = trained(config, readers, folder, **settings)
     return Generator(model).sample_chunk(0, 500, seed=3).event_codes.reshape(500, 64)
@@ -93,7 +93,14 @@ class HeldReader:
     """One window, every epoch."""
 
     window: Window
-    num_events: int = 0
+
+    @property
+    def num_events(self) -> int:
+        return len(self.window.event_codes)
+
+    @property
+    def num_subjects(self) -> int:
+        return len(self.window.num_events)
 
     def windows(self, *, seed: int, shuffle: bool = True) -> Iterator[Window]:
         yield self.window

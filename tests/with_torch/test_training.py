@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import socket
@@ -23,6 +24,7 @@ from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import load_checkpoint, model_config_of
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
+from synth_spark.train import optimizer
 from synth_spark.train.batches import ManifestReader
 from synth_spark.train.launch import launch_training
 from synth_spark.train.loop import Trainer
@@ -234,6 +236,7 @@ def trainer_on(run: toy.ToyRun, folder: Path, ranks: RankInfo, **settings) -> Tr
         )
         for split in ("training", "validation")
     }
+    assert sum(len(window.num_events) for window in readers["training"].windows(seed=0)), "read once, for counts"
     return Trainer(model, readers, resolved, ranks, seed=1, folder=folder, manifest_digest=manifest.digest)
 
 
@@ -260,6 +263,7 @@ def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Pa
     """Rank r trains on its share of one batch, four events at a time; its gradients go to a file."""
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
+    optimizer.FORGET_PASSES = math.inf
     part = toy.window(90, seed=11)
     order = np.argsort(-part.num_events, kind="stable")[: np.count_nonzero(part.num_events)]
     rows = [order[30:], order[:30]][rank] if world == 2 else order  # the short histories end before the others

@@ -1,0 +1,48 @@
+"""AdamW whose weights forget over so many passes of the data: what few data hold is learned by heart less. [torch]"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+FORGET_PASSES = 8.0  # passes at the full learning rate after which a weight without gradient is 1/e of itself
+
+
+def make_optimizer(model: nn.Module, learning_rate: float) -> torch.optim.AdamW:
+    """Groups of parameters by "part" of the network, and by whether they forget: biases hold marginals, and stay."""
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        forgets = parameter.ndim > 1 and "bias" not in name
+        groups.setdefault((part_of(name), forgets), []).append(parameter)
+    # compared as versions, not by letter; for processors it came with 2.4
+    fused = next(model.parameters()).device.type != "cpu" or torch.__version__ >= "2.4"
+    described = [
+        {"params": parameters, "part": part, "forgets": forgets} for (part, forgets), parameters in groups.items()
+    ]
+    return torch.optim.AdamW(described, lr=learning_rate, weight_decay=0.0, fused=fused)
+
+
+def set_rates(
+    optimizer: torch.optim.Optimizer, learning_rates: Mapping[str, float], shares: Mapping[str, float], *, full: float
+) -> None:
+    """Learning rates and decay of the next step.
+
+    AdamW multiplies a weight by 1 - learning rate x decay, which is 1 - share / FORGET_PASSES at the full learning
+    rate: a pass forgets as much whatever batches, ranks and data are (the time scale of Wang and Aitchison 2024).
+
+    Args:
+        learning_rates: of each part.
+        shares: what share of a pass over the data the step trains, of each part.
+        full: the learning rate that training begins with.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rates[group["part"]]
+        if group["forgets"]:
+            group["weight_decay"] = shares[group["part"]] / (FORGET_PASSES * full)
+
+
+def part_of(name: str) -> str:
+    """Which part of the network a weight belongs to."""
+    return "event" if name.startswith("events.") else "static"

@@ -1,0 +1,54 @@
+"""What weights forget: by passes over the data, whatever the steps."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from synth_spark.train import optimizer as module
+from synth_spark.train.optimizer import make_optimizer, set_rates
+
+
+def _after_passes(network: torch.nn.Module, passes: float, steps: int, *, slower: float = 1.0) -> None:
+    """So many passes in equal steps, none of which has a gradient."""
+    optimizer = make_optimizer(network, 0.01)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for _ in range(steps):
+        set_rates(optimizer, {"static": 0.01 * slower}, {"static": passes / steps}, full=0.01)
+        optimizer.step()
+
+
+@pytest.mark.parametrize("steps", [400, 4000])
+def test_forgetting_is_counted_in_passes_not_in_steps(steps):
+    network = torch.nn.Linear(3, 2)
+    weight, bias = network.weight.detach().clone(), network.bias.detach().clone()
+    _after_passes(network, module.FORGET_PASSES, steps)
+    torch.testing.assert_close(network.weight.detach(), weight / math.e, rtol=0.01, atol=0)
+    torch.testing.assert_close(network.bias.detach(), bias)
+
+
+def test_a_lower_learning_rate_forgets_more_slowly():
+    network = torch.nn.Linear(3, 2)
+    weight = network.weight.detach().clone()
+    _after_passes(network, module.FORGET_PASSES, 400, slower=0.5)
+    torch.testing.assert_close(network.weight.detach(), weight * math.exp(-0.5), rtol=0.01, atol=0)
+
+
+def test_parts_have_rates_of_their_own(model):
+    optimizer = make_optimizer(model, 0.01)
+    rates, shares = {"static": 0.01, "event": 0.005}, {"static": 0.1, "event": 0.2}
+    set_rates(optimizer, rates, shares, full=0.01)
+    found = {
+        (group["part"], group["forgets"]): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups
+    }
+    decay = {part: share / module.FORGET_PASSES / 0.01 for part, share in shares.items()}
+    assert found == {
+        (part, forgets): (rate, pytest.approx(decay[part] if forgets else 0.0))
+        for part, rate in rates.items()
+        for forgets in (True, False)
+    }
+    grouped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    assert sorted(map(id, grouped)) == sorted(map(id, model.parameters()))
