@@ -4,8 +4,9 @@
         [--seeds 1 2 3] [--max-epochs 4]
 
 RUN_FOLDERs are runs that this version encoded. Each variant differs from what is committed in one place: a constant of
-a module of synth_spark, or a setting of training (settings.*). Losses are nats per validation subject, comparable
-within a run; the figures go to `results/experiments/NAME.json`. Fidelity of whole lines: benchmarks/compare.py.
+a module of synth_spark (where one rank trains), or a setting of training (settings.*). Losses are nats per validation
+subject, comparable within a run; the figures go to `results/experiments/NAME.json`. Fidelity of whole lines:
+benchmarks/compare.py.
 """
 
 from __future__ import annotations
@@ -72,10 +73,13 @@ def trained(run: Path, variant: str, seed: int, max_epochs: int) -> dict[str, An
     if place.startswith("settings."):
         settings[place.removeprefix("settings.")] = json.loads(value)
     with tempfile.TemporaryDirectory() as folder, constant("" if place == AS_IT_IS else place, value):
-        resolved = TrainSettings(**settings).model_dump()
+        resolved = TrainSettings(**settings)
+        num_ranks = resolved.num_ranks or 1
         manifest, codebook = str(run / "manifest.json"), str(run / "codebook.json")
-        job = TrainJob(manifest, codebook, folder, seed, granted_cpus(), resolved)
-        figures = launch_training(None, job, launcher="inprocess", num_ranks=1)
+        threads = max(1, granted_cpus() // num_ranks)
+        job = TrainJob(manifest, codebook, folder, seed, threads, resolved.model_dump())
+        launcher = "inprocess" if num_ranks == 1 else "torchrun"
+        figures = launch_training(None, job, launcher=launcher, num_ranks=num_ranks)
         lines = read_metrics(Path(folder))
     kept = {
         "validation.loss": figures["validation.loss"],
