@@ -90,6 +90,11 @@ class RunState:
         return self.is_done("qa") and (self.is_done("publish") or self.refused)
 
     @property
+    def own_stages(self) -> dict[str, StageRecord]:
+        """Without those that the run inherited, whose model it draws from: they began before it was there."""
+        return {stage: record for stage, record in self.stages.items() if record.started >= self.created}
+
+    @property
     def next_stage(self) -> str | None:
         """The first stage that is not done; None when all are."""
         return next((stage for stage in STAGES if not self.is_done(stage)), None)

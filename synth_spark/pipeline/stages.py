@@ -132,7 +132,7 @@ def _record_costs(run: OpenRun) -> None:
             {key: float(value) for key, value in record.figures.items() if isinstance(value, int | float)},
             record.spark,
         )
-        for stage, record in run.state.stages.items()
+        for stage, record in run.state.own_stages.items()
     ]
     record_costs(run.spark, run.workspace.published / STAGES_TABLE, run_id, costs)
 

@@ -54,6 +54,15 @@ def test_a_stage_done_again_takes_back_what_came_after(workspace: Workspace) -> 
     assert list(state.stages) == ["encode", "train", "sample"] and state.next_stage == "sample"
 
 
+def test_what_a_generation_inherits_is_not_its_own(workspace: Workspace) -> None:
+    _, state = runs.create_run(workspace, _config())
+    _done(workspace, state, "encode", "train", "sample")
+    assert list(state.own_stages) == ["encode", "train", "sample"], "in the second it was made in, too"
+    for stage in ("encode", "train"):
+        state.stages[stage].started = "2026-01-01T00:00:00+00:00"
+    assert list(state.own_stages) == ["sample"]
+
+
 @pytest.mark.parametrize("run_id", ["../away", "a/b", ".hidden", "a b", "~", "a\nb"])
 def test_a_run_id_is_a_plain_name(workspace: Workspace, run_id: str) -> None:
     with pytest.raises(ContractError, match="run id"):
