@@ -32,10 +32,10 @@ class Cost:
 
 START_UP = Cost((10.2, 41.8))
 COSTS = {
-    "encode": Cost((26.3, 56.3), (4.2, 17.0)),
-    "sample": Cost((5.5, 12.9), (3.4, 8.1)),
-    "decode": Cost((4.1, 10.9), (2.2, 3.6)),
-    "qa": Cost((28.4, 133.6), (36.8, 37.6)),
-    "publish": Cost((3.9, 8.9), (0.5, 0.5)),
+    "encode": Cost((26.3, 55.6), (4.2, 18.7)),
+    "sample": Cost((5.5, 13.9), (3.4, 4.7)),
+    "decode": Cost((4.1, 11.4), (2.2, 4.5)),
+    "qa": Cost((28.4, 127.0), (36.8, 51.6)),
+    "publish": Cost((3.9, 9.3), (0.5, 0.5)),
 }
-PEAK_BYTES = (3_849_963_520, 7_169_134_592)  # of all processes of a run together, the least and the most
+PEAK_BYTES = (3_849_963_520, 6_114_068_480)  # of all processes of a run together, the least and the most
