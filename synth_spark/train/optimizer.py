@@ -37,6 +37,7 @@ def set_rates(
         shares: what share of a pass over the data the step trains, of each part.
         full: the learning rate that training begins with.
     """
+    assert all(share <= 1 for share in shares.values()), f"a step trains a part of a pass, not {dict(shares)} of one"
     for group in optimizer.param_groups:
         group["lr"] = learning_rates[group["part"]]
         if group["forgets"]:

@@ -8,6 +8,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from synth_spark import tables
+from synth_spark.config import parse_config
+from synth_spark.pipeline.evidence import holdout_name
 from synth_spark.publish.decisions import FORCED, PUBLISH, QA, Decision, evaluations, record
 from synth_spark.qa_result import Criterion
 
@@ -51,3 +53,18 @@ def test_nothing_is_taken_back(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="DELTA_CANNOT_MODIFY_APPEND_ONLY"):
         spark.sql(f"DELETE FROM {tables.identifier(path)}")
     assert evaluations(spark, path, "a") == 1
+
+
+def test_a_smaller_share_is_no_new_holdout() -> None:
+    """Else whoever changes the share a little could look again and again."""
+
+    def named(**sections: object) -> str:
+        document = {
+            "name": "shop",
+            "source": {"events": [{"path": "events", "key": "id", "order_by": "at"}]},
+            **sections,
+        }
+        return holdout_name(parse_config(document, origin="test"))
+
+    assert named(split={"share": 0.5}) == named(split={"share": 0.25}) == named()
+    assert len({named(), named(seed=8), named(split={"holdout": 0.4})}) == 3

@@ -145,7 +145,7 @@ def test_a_path_may_name_a_variable(spark: SparkSession, tmp_path: Path, monkeyp
 def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
     from synth_spark.columns import SUBJECT_KEY
     from synth_spark.histories import Histories
-    from synth_spark.source.split import keyed_digest, of_split, split_subjects
+    from synth_spark.source.split import count_by_split, keyed_digest, of_split, split_subjects
 
     keys = [f"k{i}é" for i in range(3000)]
     subjects = spark.createDataFrame([(key,) for key in keys], f"{SUBJECT_KEY} string")
@@ -175,6 +175,8 @@ def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
     assert abs(len(taking_part) - 900) < 100
     assert sorted(row[2] for row in taking_part.values()) == list(range(len(taking_part)))
     assert all(row[1] == first[key][0] for key, row in taking_part.items())  # nobody changes sides
+    asked = subjects.where(~subjects[SUBJECT_KEY].isin(list(taking_part)))
+    assert not any(count_by_split(asked, None, salt=SALT, seed=5, split=part).values())  # erase finds nobody else
     held = of_split(Histories(subjects, subjects), assignment, ["holdout"])
     assert held.subjects.count() == held.events.count() == sizes["holdout"]
 

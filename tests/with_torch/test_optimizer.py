@@ -37,6 +37,11 @@ def test_a_lower_learning_rate_forgets_more_slowly():
     torch.testing.assert_close(network.weight.detach(), weight * math.exp(-0.5), rtol=0.01, atol=0)
 
 
+def test_more_than_a_pass_in_a_step_is_a_reader_that_was_not_counted():
+    with pytest.raises(AssertionError, match="a part of a pass"):
+        set_rates(make_optimizer(torch.nn.Linear(3, 2), 0.01), {"static": 0.01}, {"static": 2.0}, full=0.01)
+
+
 def test_parts_have_rates_of_their_own(model):
     optimizer = make_optimizer(model, 0.01)
     rates, shares = {"static": 0.01, "event": 0.005}, {"static": 0.1, "event": 0.2}
