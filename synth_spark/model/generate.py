@@ -23,9 +23,10 @@ from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.draws import ChunkDraws
 from synth_spark.model.layers import CodeEmbedding, ColumnHeads
 from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceModel
+from synth_spark.model.number_format import FLOAT32, fewer_sizes, sampling_format
 from synth_spark.model.pairs import PairSums
 from synth_spark.model.plans import NO_CODE, Plan
-from synth_spark.model.recall import LOG2_E, Recall, Standing
+from synth_spark.model.recall import LOG2_E, Came, Recall, Standing
 
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
 _MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory
@@ -48,10 +49,15 @@ class SampledChunk:
 
 
 class Generator:
-    """A model made ready for sampling in float32 on one device."""
+    """A model made ready for sampling on one device.
+
+    The two large products of a step, which take in what the past leaves, are in the number format that the model was
+    trained in; all else is in float32.
+    """
 
     @torch.no_grad()
-    def __init__(self, model: SequenceModel) -> None:
+    def __init__(self, model: SequenceModel, trained_in: str = FLOAT32) -> None:
+        """trained_in: see model/number_format.py."""
         model = model.float().eval()
         self.config, self.device = model.config, model.device
         self.lows = np.asarray(model.config.length_lows, dtype=np.int64)
@@ -59,7 +65,8 @@ class Generator:
         self.static_bias = model.static_heads.bias
         self.static_pairs = _Pairs(model.static_pairs)
         self.static_columns = _Columns(model.static_heads, model.static_embedding, self.static_pairs)
-        self.events = None if model.events is None else _Events(model.events)
+        number_format = sampling_format(trained_in, self.device)
+        self.events = None if model.events is None else _Events(model.events, number_format)
 
     @property
     def num_event(self) -> int:
@@ -91,7 +98,7 @@ class Generator:
 class _Events:
     """An event network made ready for sampling."""
 
-    def __init__(self, network: EventNetwork) -> None:
+    def __init__(self, network: EventNetwork, number_format: torch.dtype) -> None:
         heads = network.heads
         self.width, self.num_columns, self.event_width = (
             network.history.hidden_size,
@@ -101,7 +108,7 @@ class _Events:
         self.position = network.position
         self.pairs = _Pairs(network.pairs)
         self.columns = _Columns(heads, network.embedding, self.pairs)
-        self.from_past = network.from_past.weight.t().contiguous()
+        self.from_past = network.from_past.weight.t().contiguous().to(number_format)
         self.bias, self.device = heads.bias, heads.bias.device
         self.recall = network.recall
         self.starts = torch.tensor(self.recall.starts[:-1]).to(self.device)
@@ -109,7 +116,7 @@ class _Events:
         self.first_tables = _row_tables(network.embedding, network.from_first.weight.t())
         history = dict(network.history.named_parameters())
         self.recurrent = torch.cat([history["weight_hh_l0"], history["weight_ih_l0"]], dim=1)
-        self.recurrent = self.recurrent.t().contiguous()
+        self.recurrent = self.recurrent.t().contiguous().to(number_format)
         self.recurrent_bias = history["bias_ih_l0"] + history["bias_hh_l0"]
 
     def fill(
@@ -124,30 +131,33 @@ class _Events:
         order = np.argsort(-num_events, kind="stable")
         starts = (np.cumsum(num_events) - num_events)[order]
         num_events = num_events[order]
-        # active[t]: how many subjects still have an event at step t
+        # how many subjects still have an event at each step, and how many take it: the last of them may have ended
         active = np.searchsorted(-num_events, -np.arange(num_events.max(initial=0)), side="left")
+        taking = np.minimum([fewer_sizes(int(count)) for count in active], len(order))
         static_codes = static_codes[torch.from_numpy(order).to(self.device)]
         lasting = self.bias + _gather(self.static_tables, static_codes)
         lasting_sums = self.pairs.of_given(static_codes)
         state = _State.start(self, len(order))
         remaining = torch.from_numpy(num_events).to(self.device)
         plan = self.recall.plans.of(static_codes)
-        for step, draws in enumerate(self._draws(chunk_draws, order, active)):
+        for step, draws in enumerate(self._draws(chunk_draws, order, taking)):
             count = len(draws)
             state = state.first(count)
             if step == FIRST_EVENT_FROM:
                 first_codes = torch.from_numpy(out[starts[:count]].astype(np.int64)).to(self.device)
                 lasting = lasting[:count] + _gather(self.first_tables, first_codes)
             sums = self.pairs.of_event_before(lasting_sums[:count], state.codes)
-            codes = self._step(state, lasting[:count], sums, remaining[:count] - step, step, plan.first(count), draws)
-            out[starts[:count] + step] = codes.cpu().numpy().astype(np.int16)
+            to_come = (remaining[:count] - step).clamp_(min=0)
+            codes = self._step(state, lasting[:count], sums, to_come, step, plan.first(count), draws)
+            own = codes[: active[step]].cpu().numpy()
+            out[starts[: active[step]] + step] = own.astype(np.int16)
 
-    def _draws(self, draws: ChunkDraws, order: NDArray[np.int64], active: NDArray[np.int64]) -> Iterator[Tensor]:
+    def _draws(self, draws: ChunkDraws, order: NDArray[np.int64], taking: NDArray[np.int64]) -> Iterator[Tensor]:
         """uniform_NE of every step in turn, for the foremost subjects in `order`."""
         step = 0
-        while step < len(active):
-            fitting = max(1, _MAX_DRAWS // (int(active[step]) * self.num_columns))
-            counts = active[step : step + min(_STEPS_PER_DRAW, fitting)]
+        while step < len(taking):
+            fitting = max(1, _MAX_DRAWS // (int(taking[step]) * self.num_columns))
+            counts = taking[step : step + min(_STEPS_PER_DRAW, fitting)]
             rows = np.concatenate([order[:count] for count in counts])
             steps = np.repeat(np.arange(step, step + len(counts), dtype=np.int64), counts)
             yield from torch.from_numpy(draws.events(rows, steps)).to(self.device).split(counts.tolist())
@@ -160,7 +170,7 @@ class _Events:
         index = torch.full_like(remaining, step)
         left = self.recall.plans.time_left(state.codes[:, 0], plan.end)
         state.look_back(step, self.position(index, remaining, left))
-        first = torch.addmm(lasting, state.past, self.from_past)
+        first = _product_and(lasting, state.past, self.from_past)
         recalled = state.recalled(self.recall, index, remaining, plan)
         codes = self.columns.draw(first, draws, state.previous, sums, recalled)
         state.remember(self, codes)
@@ -171,47 +181,47 @@ class _Events:
 class _State:
     """What the past leaves behind, for the active subjects."""
 
-    past: Tensor  # what the heads are given, side by side: hidden, previous, the mean of all events, position
-    hidden: Tensor  # recurrent state, a part of `past`
-    previous: Tensor  # the embedded event before, likewise; zeros where there is none
-    cell: Tensor
+    past: Tensor  # what the heads are given, side by side: recurrent state, previous, mean of all events, position
+    previous: Tensor  # the embedded event before; zeros where there is none
+    cell: Tensor  # of the recurrence
     total: Tensor  # sum of all embedded events
     codes: Tensor  # of the event before
     weekday: Tensor
     counts: Tensor  # how often each code came, all sub-columns side by side
-    amounts: Tensor  # logarithm of one more than that
+    seen: Tensor  # 1 where it came, else 0
+    amounts: Tensor  # logarithm of one more than how often
     distinct: Tensor  # how many codes of each sub-column came
     once: Tensor  # how many of them once
 
     @classmethod
     def start(cls, events: _Events, num_subjects: int) -> _State:
-        width, event_width = events.width, events.event_width
-        past = events.bias.new_zeros(num_subjects, len(events.from_past))
-        hidden, previous = past[:, :width], past[:, width : width + event_width]
-        cell, total = past.new_zeros(num_subjects, width), past.new_zeros(num_subjects, event_width)
+        past = events.from_past.new_zeros(num_subjects, len(events.from_past))
+        cell = events.bias.new_zeros(num_subjects, events.width)
+        previous, total = cell.new_zeros(2, num_subjects, events.event_width)
         codes = torch.full((num_subjects, events.num_columns), NO_CODE, device=events.device)
-        counts, amounts = past.new_zeros(2, num_subjects, events.recall.starts[-1])
+        counts, seen, amounts = cell.new_zeros(3, num_subjects, events.recall.starts[-1])
         none = torch.zeros_like(codes)
-        return cls(past, hidden, previous, cell, total, codes, codes[:, 0], counts, amounts, none, none)
+        return cls(past, previous, cell, total, codes, codes[:, 0], counts, seen, amounts, none, none)
 
     def first(self, count: int) -> _State:
-        if count == len(self.hidden):
+        if count == len(self.past):
             return self
         return _State(*(part[:count] for part in vars(self).values()))
 
     def advance(self, events: _Events) -> None:
         """One step of the recurrence over the event before (zeros before the first)."""
-        both = self.past[:, : events.width + events.event_width]
-        gates = torch.addmm(events.recurrent_bias, both, events.recurrent)
+        begin, end = events.width, events.width + events.event_width
+        self.past[:, begin:end] = self.previous
+        gates = _product_and(events.recurrent_bias, self.past[:, :end], events.recurrent)
         enter, forget, candidate, leave = gates.chunk(4, dim=1)
         self.cell = torch.sigmoid(forget) * self.cell + torch.sigmoid(enter) * torch.tanh(candidate)
-        torch.mul(torch.sigmoid(leave), torch.tanh(self.cell), out=self.hidden)
+        self.past[:, :begin] = torch.sigmoid(leave) * torch.tanh(self.cell)
 
     def look_back(self, num_events: int, position: Tensor) -> None:
         """Set the parts of `past` behind the event before: the mean of all events, and where the history stands."""
-        begin = self.hidden.shape[1] + self.previous.shape[1]
+        begin = self.cell.shape[1] + self.previous.shape[1]
         end = begin + self.total.shape[1]
-        torch.mul(self.total, 1 / max(num_events, 1), out=self.past[:, begin:end])
+        self.past[:, begin:end] = self.total * (1 / max(num_events, 1))
         self.past[:, end:] = position
 
     def remember(self, events: _Events, codes: Tensor) -> None:
@@ -225,6 +235,7 @@ class _State:
         self.distinct = self.distinct + (counts == 1)
         self.once = self.once + (counts == 1).long() - (counts == 2).long()
         self.counts.scatter_(1, where, counts)
+        self.seen.scatter_(1, where, 1.0)
         self.amounts.scatter_(1, where, counts.log1p_())
         self.codes = codes
 
@@ -232,10 +243,12 @@ class _State:
         """Adds to the logits of a sub-column, given what its output map reads and the codes before it."""
 
         standing = Standing(self.codes, self.weekday, index, remaining, plan, self.distinct, self.once)
+        known = recall.gates_of_standing(standing)
 
         def add(logits: Tensor, column: int, hidden: Tensor, codes: Tensor) -> None:
             own = slice(recall.starts[column], recall.starts[column + 1])
-            recall.add_to(logits, column, hidden, codes, self.amounts[:, own], standing)
+            came = Came(self.seen[:, own], self.amounts[:, own])
+            recall.add_to(logits, column, hidden, codes, came, standing, known[column])
 
         return add
 
@@ -326,6 +339,11 @@ class _Pairs:
     def after(self, column: int, drawn: Tensor, sums: Tensor) -> Tensor:
         """Sums for the sub-columns that follow."""
         return sums[:, self.num_groups :] + self.within[column].index_select(0, drawn)
+
+
+def _product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """left @ right + added in float32, whatever the format of the product."""
+    return torch.addmm(added, left, right) if left.dtype == added.dtype else torch.add(added, left @ right)
 
 
 def inverse_cdf(logits: Tensor, draws: Tensor) -> Tensor:

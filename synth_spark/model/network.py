@@ -29,13 +29,13 @@ from torch.nn import functional
 
 from synth_spark.codecs.order import UNORDERED, Ranks
 from synth_spark.model.layers import CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
+from synth_spark.model.number_format import fewer_sizes
 from synth_spark.model.pairs import PairSums
 from synth_spark.model.plans import NO_CODE, PlannedVariety
 from synth_spark.model.recall import Recall, TimeCodes
 from synth_spark.model.recalled import recall_window
 
 STATIC_DROPOUT = 5  # times dropout: the chance that a static sub-column is left out, a half at most
-_SIZES_PER_DOUBLING = 16  # how many rows a batch of events may have, so that few products are compiled
 FIRST_EVENT_FROM = 16  # index from which the first event is given: earlier, small data only learns it by heart
 
 
@@ -234,13 +234,8 @@ class EventNetwork(nn.Module):
 
 
 def _filled_up(rows: Tensor) -> Tensor:
-    """rows_N and the first place of all, again and again, up to one of few sizes, at most a sixteenth above N.
-
-    oneDNN compiles a matrix product in bfloat16 for each new size, which takes several times as long as the product.
-    """
-    num_rows = len(rows)
-    unit = max(1, (1 << num_rows.bit_length()) // _SIZES_PER_DOUBLING // 2)
-    return functional.pad(rows, (0, -num_rows % unit))
+    """rows_N and the first place of all, again and again, up to one of few sizes."""
+    return functional.pad(rows, (0, fewer_sizes(len(rows)) - len(rows)))
 
 
 def _as_multiplied(part: Tensor) -> Tensor:

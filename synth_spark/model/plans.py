@@ -71,17 +71,15 @@ class Plans(nn.Module):
         """New codes of a planned sub-column that are still to come, fewest and most: N2; distinct_NC came already."""
         return (plan.varieties[:, self.place[column]] - distinct[:, column, None]).clamp(min=0)
 
-    def with_features(self, variety: Tensor, columns: slice, plan: Plan, distinct: Tensor, remaining: Tensor) -> Tensor:
-        """variety_CN(width) of some sub-columns, plus what the codes to come mean in remaining_N events."""
-        numbers = range(distinct.shape[1])[columns]
-        if not any(number in self.place for number in numbers):
+    def with_features(self, variety: Tensor, plan: Plan, distinct: Tensor, remaining: Tensor) -> Tensor:
+        """variety_CN(width), plus what the codes to come mean in remaining_N events."""
+        if not self.place:
             return variety
-        rows = list(variety.unbind(0))
-        for row, number in enumerate(numbers):
-            if number in self.place:
-                features = self._features(self.to_come(number, plan, distinct), remaining)
-                rows[row] = rows[row] + features @ self.weights[self.place[number]]
-        return torch.stack(rows)
+        columns = list(variety.unbind(0))
+        for column, place in self.place.items():
+            features = self._features(self.to_come(column, plan, distinct), remaining)
+            columns[column] = columns[column] + features @ self.weights[place]
+        return torch.stack(columns)
 
     def _features(self, to_come: Tensor, remaining: Tensor) -> Tensor:
         """to_come_N2 -> features_NF."""
@@ -102,8 +100,8 @@ class Plans(nn.Module):
         return too_late | (begun & (remaining == 1) & (every != end))
 
 
-def breaks_plan(to_come: Tensor, seen: Tensor, remaining: Tensor) -> Tensor:
-    """Codes NK that leave too many or too few different ones, given to_come_N2, seen_NK, remaining_N."""
-    fewest, most = to_come.unsqueeze(-1).unbind(1)
-    must_be_new = (fewest > 0) & (fewest >= remaining[:, None])
-    return torch.where(seen, must_be_new, most == 0)
+def must_repeat(to_come: Tensor, remaining: Tensor) -> Tensor:
+    """Given to_come_N2 and remaining_N: 1 where only codes that came already keep to the plan, -1 where only new ones
+    do, else 0; N."""
+    fewest, most = to_come.unbind(1)
+    return (most == 0).float() - ((fewest > 0) & (fewest >= remaining)).float()

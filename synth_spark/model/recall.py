@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from synth_spark.codecs.calendar import SAME_DAY
-from synth_spark.model.plans import NO_CODE, Plan, PlannedVariety, Plans, breaks_plan
+from synth_spark.model.plans import NO_CODE, Plan, PlannedVariety, Plans, must_repeat
 
-RULED_OUT = -1e4  # added to a logit: exp gives 0, and unlike minus infinity its differences are numbers
-UNPLANNED = -5e3  # likewise, but where a plan leaves no code at all, time still does not go back
+RULED_OUT = -1e4  # as a logit: exp gives 0, and unlike minus infinity its differences are numbers
+UNPLANNED = -1e3  # likewise, but where a plan leaves no code at all, time still does not go back
 LOG2_E = math.log2(math.e)  # exp2 of this times x is exp(x), and as fast for a code that is ruled out
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
@@ -59,6 +59,14 @@ class Standing:
     once: Tensor  # NC, how many of them came once
 
 
+@dataclass(frozen=True)
+class Came:
+    """Which codes of a sub-column came before N events."""
+
+    once: Tensor  # NK, 1 where a code came at least once, else 0
+    amount: Tensor  # NK, logarithm of one more than how often
+
+
 class Recall(nn.Module):
     """Sums to add to the logits of each sub-column. All but `stay` begins at zero."""
 
@@ -83,16 +91,23 @@ class Recall(nn.Module):
         days_left = torch.arange(_WEEKDAYS, 0, -1)
         self.stay = nn.Parameter((days_left / days_left.float().mean()).log()) if time.day else None
 
-    def gates(self, columns: slice, hidden: Tensor, standing: Standing) -> Tensor:
-        """gates_CN3 of some sub-columns: what a code's logit gets if it came, by how often, and if it came just before.
+    def gates(self, hidden: Tensor, standing: Standing) -> Tensor:
+        """gates_CN3: what a code's logit gets if it came, by how often, and if it came just before.
 
         Args:
-            hidden: CNH, what the output maps of these sub-columns read.
+            hidden: CNH, what the output maps of the sub-columns read.
         """
-        gates = torch.baddbmm(self.bias[columns], hidden, self.weight[columns]).float()
-        variety = torch.bmm(_variety(standing, columns), self.from_variety[columns])
-        variety = self.plans.with_features(variety, columns, standing.plan, standing.distinct, standing.remaining)
-        return gates + torch.bmm(torch.tanh(variety), self.of_variety[columns]).float()
+        return torch.bmm(hidden, self.weight).float() + self.gates_of_standing(standing)
+
+    def gates_of_standing(self, standing: Standing) -> Tensor:
+        """The part of gates_CN3 that no code of the event itself changes."""
+        variety = torch.bmm(_variety(standing), self.from_variety)
+        variety = self.plans.with_features(variety, standing.plan, standing.distinct, standing.remaining)
+        gates = torch.bmm(torch.tanh(variety), self.of_variety).float() + self.bias
+        for column in self.plans.place:
+            to_come = self.plans.to_come(column, standing.plan, standing.distinct)
+            gates[column, :, 0] -= UNPLANNED * must_repeat(to_come, standing.remaining)
+        return gates
 
     def onward(self, column: int, hidden: Tensor, codes: Tensor, standing: Standing) -> Tensor | None:
         """added_NK for going on to a later code of time, or staying; None for sub-columns that tell no time.
@@ -123,35 +138,31 @@ class Recall(nn.Module):
         steps, linear, squared = self.ahead(hidden).float().split([len(every), 1, 1], dim=1)
         return (steps.gather(1, leap) + linear * used + squared * used.square()) * (last != NO_CODE)
 
-    def forbidden(self, column: int, codes: Tensor, amount: Tensor, standing: Standing) -> list[tuple[Tensor, float]]:
-        """Masks NK of codes of a sub-column that time or plan forbid, and what to add to their logits.
+    def forbidden(self, column: int, codes: Tensor, standing: Standing) -> list[tuple[Tensor, float]]:
+        """Masks NK of codes of a sub-column that time forbids, and what their logits become, one after the other.
 
         Args:
             codes: NC, of the event itself; only the columns before this one are looked at.
-            amount: NK, above 0 for codes that came.
         """
         found = []
         plan, before, remaining = standing.plan, standing.before, standing.remaining
         if column == 0 and self.time.ordered:
             found.append((self.plans.leads_elsewhere(before[:, :1], remaining[:, None], plan), UNPLANNED))
-        if column in self.plans.place:
-            to_come = self.plans.to_come(column, plan, standing.distinct)
-            found.append((breaks_plan(to_come, amount > 0, remaining), UNPLANNED))
         ruled_out = self._ruled_out(column, codes, before, standing.weekday)
         return found if ruled_out is None else [*found, (ruled_out, RULED_OUT)]
 
     @torch.no_grad()
     def add_to(
-        self, logits: Tensor, column: int, hidden: Tensor, codes: Tensor, amount: Tensor, standing: Standing
+        self, logits: Tensor, column: int, hidden: Tensor, codes: Tensor, came: Came, standing: Standing, known: Tensor
     ) -> None:
-        """Add all of it to logits_NK of one sub-column; hidden_NH, the others as above."""
-        gates = self.gates(slice(column, column + 1), hidden[None], standing)[0]
+        """Add all of it to logits_NK of one sub-column, given hidden_NH and known_N3, its gates_of_standing."""
+        gates = torch.addmm(known, hidden, self.weight[column])
         onward = self.onward(column, hidden, codes, standing)
-        add_recalled(logits, gates, amount, standing.before[:, column])
+        add_recalled(logits, gates, came, standing.before[:, column])
         if onward is not None:
             logits += onward
-        for mask, penalty in self.forbidden(column, codes, amount, standing):
-            logits.add_(mask, alpha=penalty)
+        for mask, logit in self.forbidden(column, codes, standing):
+            logits.masked_fill_(mask, logit)
 
     def _ruled_out(self, column: int, codes: Tensor, before: Tensor, weekday: Tensor) -> Tensor | None:
         """Codes NK that would go back in time, or that do not go with the codes before them."""
@@ -168,24 +179,23 @@ class Recall(nn.Module):
         return None
 
 
-def add_recalled(logits: Tensor, gates: Tensor, amount: Tensor, before: Tensor) -> None:
+def add_recalled(logits: Tensor, gates: Tensor, came: Came, before: Tensor) -> None:
     """Add to logits_NK in place: gates_N3 times whether and how often a code came, and whether it came just before.
 
     Args:
-        amount: NK, logarithm of one more than how often each code came.
         before: N, the code of the event before; NO_CODE where there is none.
     """
-    logits.addcmul_(amount.sign(), gates[:, 0:1]).addcmul_(amount, gates[:, 1:2])
+    logits.addcmul_(came.once, gates[:, 0:1]).addcmul_(came.amount, gates[:, 1:2])
     logits.scatter_add_(1, before.clamp(min=0)[:, None], (gates[:, 2] * (before != NO_CODE))[:, None])
 
 
-def _variety(standing: Standing, columns: slice) -> Tensor:
+def _variety(standing: Standing) -> Tensor:
     """How much a history has tried so far: features_CNF, for who tried little will go on repeating that.
 
     Logarithms of how many codes came, of their share of all events, of the share of codes that came once (the chance of
     something new, by Good and Turing), and of the number of events; and 1.
     """
-    codes = standing.distinct[:, columns].t().float().log1p()
-    once = standing.once[:, columns].t().float().log1p()
+    codes = standing.distinct.t().float().log1p()
+    once = standing.once.t().float().log1p()
     events = standing.num_before.float().log1p().expand_as(codes)
     return torch.stack([codes, codes - events, once - events, events, torch.ones_like(codes)], dim=2)

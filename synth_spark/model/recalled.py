@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.plans import NO_CODE, Plan
-from synth_spark.model.recall import LOG2_E, Recall, Standing, add_recalled
+from synth_spark.model.recall import LOG2_E, Came, Recall, Standing, add_recalled
 
 
 class RecalledPast(Protocol):
@@ -41,7 +41,7 @@ class Recalled:
 
     recall: Recall
     codes: Tensor  # NC
-    amounts: list[Tensor]  # NK of each sub-column, logarithm of one more than how often its codes came
+    came: list[Came]  # of each sub-column
     standing: Standing
     weekday: Tensor  # B, after the window
     counts: Tensor  # B(sum of K), after the window
@@ -54,17 +54,16 @@ class Recalled:
             hidden: CNH, what made them.
             pairs: NK to add of each sub-column.
         """
-        gates = self.recall.gates(slice(None), hidden, self.standing)
+        gates = self.recall.gates(hidden, self.standing)
         found = []
         for column, of_column in enumerate(logits):
-            amount = self.amounts[column]
             added = self.recall.onward(column, hidden[column], self.codes, self.standing)
             if pairs is not None:
                 added = pairs[column] if added is None else added + pairs[column]
             fixed = _Fixed(
-                amount,
+                self.came[column],
                 self.standing.before[:, column],
-                self.recall.forbidden(column, self.codes, amount, self.standing),
+                self.recall.forbidden(column, self.codes, self.standing),
                 self.codes[:, column],
             )
             found.append(_RecalledNats.apply(of_column, gates[column], added, fixed))
@@ -75,9 +74,9 @@ class Recalled:
 class _Fixed:
     """What of a sub-column has no gradient."""
 
-    amount: Tensor  # NK
+    came: Came
     before: Tensor  # N
-    forbidden: list[tuple[Tensor, float]]  # masks NK with penalties
+    forbidden: list[tuple[Tensor, float]]  # masks NK with logits
     codes: Tensor  # N, whose nats are asked for
 
 
@@ -89,9 +88,9 @@ class _RecalledNats(torch.autograd.Function):
         scores = logits.float() if added is None else logits + added
         if scores is logits:
             scores = logits.clone()
-        add_recalled(scores, gates, fixed.amount, fixed.before)
-        for mask, penalty in fixed.forbidden:
-            scores.add_(mask, alpha=penalty)
+        add_recalled(scores, gates, fixed.came, fixed.before)
+        for mask, logit in fixed.forbidden:
+            scores.masked_fill_(mask, logit)
         log_chance = torch.log_softmax(scores, dim=1)
         ctx.fixed, ctx.kind, ctx.is_added = fixed, logits.dtype, added is not None
         ctx.save_for_backward(log_chance)
@@ -104,10 +103,10 @@ class _RecalledNats(torch.autograd.Function):
         fixed: _Fixed = ctx.fixed
         of_scores = log_chance.mul(LOG2_E).exp2_().mul_(gradient[:, None])
         of_scores.scatter_add_(1, fixed.codes[:, None], -gradient[:, None])
-        of_amount = of_scores * fixed.amount
-        of_seen = of_scores * fixed.amount.sign()
+        of_amount = of_scores * fixed.came.amount
+        of_once = of_scores * fixed.came.once
         of_last = of_scores.gather(1, fixed.before.clamp(min=0)[:, None])[:, 0] * (fixed.before != NO_CODE)
-        of_gates = torch.stack([of_seen.sum(1), of_amount.sum(1), of_last], dim=1)
+        of_gates = torch.stack([of_once.sum(1), of_amount.sum(1), of_last], dim=1)
         return of_scores.to(ctx.kind), of_gates, of_scores if ctx.is_added else None, None
 
 
@@ -139,9 +138,9 @@ def recall_window(
         torch.stack([column.distinct for column in of_rows], dim=1),
         torch.stack([column.once for column in of_rows], dim=1),
     )
-    amounts = [column.amount for column in of_rows]
+    came = [column.came for column in of_rows]
     counts = torch.cat([column.counts for column in of_rows], dim=1)
-    return Recalled(recall, codes.flatten(0, 1)[rows], amounts, standing, weekdays[:, -1], counts)
+    return Recalled(recall, codes.flatten(0, 1)[rows], came, standing, weekdays[:, -1], counts)
 
 
 def _split(recall: Recall, counts: Tensor) -> list[Tensor]:
@@ -152,7 +151,7 @@ def _split(recall: Recall, counts: Tensor) -> list[Tensor]:
 class _Column:
     """What came of one sub-column."""
 
-    amount: Tensor  # NK
+    came: Came
     distinct: Tensor  # N, how many codes came before an event
     once: Tensor  # N, how many of them once
     counts: Tensor  # BK, after the window
@@ -172,7 +171,7 @@ class _Column:
         once = (past == 1).sum(1, keepdim=True) + change.cumsum(1) - change
         # the row of counts before an event: each subject has one row more than steps
         amount = counts.flatten(0, 1)[rows + rows // num_steps].log1p_()
-        return cls(amount, distinct.flatten()[rows], once.flatten()[rows], counts[:, -1])
+        return cls(Came(amount.sign(), amount), distinct.flatten()[rows], once.flatten()[rows], counts[:, -1])
 
 
 def _weekdays(recall: Recall, codes: Tensor, weekday: Tensor) -> Tensor:

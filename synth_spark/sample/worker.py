@@ -66,7 +66,8 @@ def _loaded(threads: int, model_files: Mapping[str, bytes], place: str) -> Gener
     with tempfile.TemporaryDirectory(dir=place) as folder:
         for name, content in model_files.items():
             Path(folder, name).write_bytes(content)
-        return Generator(load_checkpoint(Path(folder)).model)
+        loaded = load_checkpoint(Path(folder))
+        return Generator(loaded.model, loaded.facts["number_format"])
 
 
 def sample_rows(generator: Generator, plan: SamplePlan, chunk: int) -> list[pa.RecordBatch]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from synth_spark.model.chunks import most_subjects_for
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
+from synth_spark.model.number_format import FLOAT32
 from synth_spark.model.pairs import MAX_GROUPS, group_codes
 from synth_spark.progress import track
 from synth_spark.seeds import derive
@@ -26,13 +27,16 @@ MIN_SUBJECTS = 5_000  # or all that were trained on
 EARLY_SHARE = 4  # all rounds but the last one sample one part in so many: what they leave, the last one corrects
 
 
-def calibrate(model: SequenceModel, targets: list[Tensor], pairs: PairTables, *, rounds: int, seed: int) -> list[float]:
+def calibrate(
+    model: SequenceModel, targets: list[Tensor], pairs: PairTables, *, rounds: int, seed: int, trained_in: str = FLOAT32
+) -> list[float]:
     """Adjust output biases and pairs in place; the largest total variation distance over sub-columns before each round.
 
     Args:
         targets: the training's marginals in subjects, static sub-columns then event ones (Marginals.tensors); they and
             all marginals are on the CPU. Subjects are sampled, and their pairs counted, where the model is.
         pairs: the training's pairs, of the groups that set_groups has set.
+        trained_in: the number format, see model/number_format.py.
     """
     num_static = len(model.config.static_cardinalities)
     num_subjects = float(targets[0].sum())
@@ -44,7 +48,8 @@ def calibrate(model: SequenceModel, targets: list[Tensor], pairs: PairTables, *,
     distances = []
     for round_number in range(rounds):
         planned = int(max(fewest, most if round_number == rounds - 1 else most / EARLY_SHARE))
-        sampled, found = _sampled(model, planned, chunk_subjects, derive(seed, "calibrate", round_number))
+        own_seed = derive(seed, "calibrate", round_number)
+        sampled, found = _sampled(model, trained_in, planned, chunk_subjects, own_seed)
         for counts in (*sampled, *found.tensors()):
             counts *= num_subjects / planned
         distances.append(
@@ -110,9 +115,9 @@ def _mean_events(model: SequenceModel, length_counts: Tensor) -> float:
 
 
 def _sampled(
-    model: SequenceModel, num_subjects: int, chunk_subjects: int, seed: int
+    model: SequenceModel, trained_in: str, num_subjects: int, chunk_subjects: int, seed: int
 ) -> tuple[list[Tensor], PairTables]:
-    generator = Generator(model)
+    generator = Generator(model, trained_in)
     marginals, pairs = Marginals(model.config, by_subject=True), PairTables(model)
     chunks = range(0, num_subjects, chunk_subjects)
     for first in track(chunks, description="calibrate", unit="chunks"):

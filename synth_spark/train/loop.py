@@ -27,6 +27,7 @@ from synth_spark.errors import TrainingError
 from synth_spark.files import add_line
 from synth_spark.model.checkpoint import tensors_of
 from synth_spark.model.network import Past, SequenceModel
+from synth_spark.model.number_format import BFLOAT16, resolve_number_format
 from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
@@ -40,7 +41,6 @@ WARM_UP_STEPS = 50
 AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
 MAX_GRADIENT_NORM = 5.0
 EVALUATION_EVENTS = 8192
-_FIRST_WITH_BFLOAT16 = (8, 0)  # compute capability: Ampere
 
 
 @dataclass(frozen=True)
@@ -291,18 +291,7 @@ class Trainer:
         )
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.number_format == "bfloat16")
-
-
-def resolve_number_format(asked: str, device: torch.device) -> str:
-    """bfloat16 where processor or GPU multiply it natively, else float32."""
-    if asked != "auto":
-        return asked
-    if device.type == "cuda":  # torch.cuda.is_bf16_supported counts what is only emulated, too
-        native = torch.cuda.get_device_capability(device) >= _FIRST_WITH_BFLOAT16
-    else:
-        native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return "bfloat16" if native else "float32"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.number_format == BFLOAT16)
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

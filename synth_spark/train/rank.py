@@ -134,7 +134,14 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         pairs = _pairs(model, readers[TRAINING])
         if ranks.is_first:
             calibrating = time.perf_counter()
-            distances = calibrate(model, targets, pairs, rounds=settings.calibration_rounds, seed=job.seed)
+            distances = calibrate(
+                model,
+                targets,
+                pairs,
+                rounds=settings.calibration_rounds,
+                seed=job.seed,
+                trained_in=trainer.number_format,
+            )
             figures["calibrate.seconds"] = time.perf_counter() - calibrating
             figures |= {f"calibrate.distance.{index}": value for index, value in enumerate(distances)}
             figures["fit.seconds"] = time.perf_counter() - started

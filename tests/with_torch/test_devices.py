@@ -15,9 +15,9 @@ from synth_spark import devices, doctor
 from synth_spark.config import TrainSettings, parse_config
 from synth_spark.devices import Placement, check_device, placement
 from synth_spark.errors import ConfigError, EnvironmentProblem
+from synth_spark.model.number_format import resolve_number_format
 from synth_spark.pipeline.line import _run_stages
 from synth_spark.train import ranks, stage
-from synth_spark.train.loop import resolve_number_format
 from synth_spark.train.ranks import RankInfo, backend_for, own_device, rank_from_environment
 from synth_spark.workspace import RunPaths
 from tests import toy

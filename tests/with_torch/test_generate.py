@@ -12,6 +12,7 @@ from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.draws import ChunkDraws
 from synth_spark.model.generate import Generator, SampledChunk, inverse_cdf
 from synth_spark.model.network import SequenceModel
+from synth_spark.model.number_format import BFLOAT16, FLOAT32, sampling_format
 from synth_spark.model.plans import PlannedVariety
 from synth_spark.model.recall import TimeCodes
 from synth_spark.train.plan import Step, Window, plan_steps
@@ -130,6 +131,25 @@ def test_a_chunk_is_a_pure_function_of_seed_and_range(model):
     assert not np.array_equal(first.static_codes, other_seed.static_codes)
     other_range = generator.sample_chunk(128, 128, SEED)
     assert not np.array_equal(first.static_codes, other_range.static_codes)
+
+
+def test_bfloat16_moves_few_codes(long_config):
+    """Of the events that know the same past: afterwards histories differ. Where it is not native nothing is moved."""
+    model = with_random_weights(long_config)
+    exact, short = (Generator(model, kind).sample_chunk(0, 2000, SEED) for kind in (FLOAT32, BFLOAT16))
+    np.testing.assert_array_equal(exact.static_codes, short.static_codes)
+    np.testing.assert_array_equal(exact.num_events, short.num_events)
+    firsts = exact.events_offset[:-1][exact.num_events > 0]
+    moved = (exact.event_codes[firsts] != short.event_codes[firsts]).any(1).mean()
+    assert moved < 0.03
+    assert (moved > 0) == (sampling_format(BFLOAT16, model.device) == torch.bfloat16)
+
+
+def test_subjects_that_have_ended_take_steps_and_change_nothing(model, monkeypatch):
+    expected = Generator(model).sample_chunk(0, 300, SEED)
+    monkeypatch.setattr("synth_spark.model.generate.fewer_sizes", lambda count: count + 40)
+    found = Generator(model).sample_chunk(0, 300, SEED)
+    np.testing.assert_array_equal(found.event_codes, expected.event_codes)
 
 
 def test_lengths_lie_in_their_codes_ranges_and_fill_them(model):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synth_spark.codecs.order import UNORDERED
-from synth_spark.model import network
+from synth_spark.model import network, number_format
 from synth_spark.model.layers import EMBEDDING_SPREADS, MAX_EMBEDDING, MAX_HEADS, CodeRows
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.train.plan import Step, Window, plan_steps
@@ -47,7 +47,7 @@ def test_rows_that_fill_a_size_up_change_no_gradient(model, monkeypatch):
     batch, found = batch_of(20), []
     assert int(batch.num_events.sum()).bit_count() > 1, "something to fill up"
     for sizes in (1, 1 << 20):
-        monkeypatch.setattr(network, "_SIZES_PER_DOUBLING", sizes)
+        monkeypatch.setattr(number_format, "_SIZES_PER_DOUBLING", sizes)
         model.zero_grad()
         _, event_nats, _ = model.eval()(*batch.inputs())
         event_nats.sum().backward()

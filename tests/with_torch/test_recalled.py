@@ -7,7 +7,7 @@ import torch
 
 from synth_spark.model.network import Past
 from synth_spark.model.plans import NO_CODE, Plan
-from synth_spark.model.recall import RULED_OUT, UNPLANNED, Recall, TimeCodes
+from synth_spark.model.recall import RULED_OUT, UNPLANNED, Came, Recall, TimeCodes
 from synth_spark.model.recalled import _Fixed, _RecalledNats, recall_window
 
 ROWS, CODES = 40, 7
@@ -16,11 +16,11 @@ ROWS, CODES = 40, 7
 def _plain_nats(logits, gates, added, fixed):
     """The same by differentiable steps of torch alone."""
     begun = (fixed.before != NO_CODE)[:, None]
-    scores = logits + gates[:, 0:1] * (fixed.amount > 0) + gates[:, 1:2] * fixed.amount
+    scores = logits + gates[:, 0:1] * fixed.came.once + gates[:, 1:2] * fixed.came.amount
     scores = scores.scatter_add(1, fixed.before.clamp(min=0)[:, None], gates[:, 2:3] * begun)
     scores = scores if added is None else scores + added
-    for mask, penalty in fixed.forbidden:
-        scores = scores + mask * penalty
+    for mask, logit in fixed.forbidden:
+        scores = scores.masked_fill(mask, logit)
     return torch.nn.functional.cross_entropy(scores, fixed.codes, reduction="none")
 
 
@@ -34,7 +34,7 @@ def test_gradients_are_those_of_plain_steps(with_added):
     ]
     counts = torch.randint(0, 3, (ROWS, CODES), generator=generator)
     before = torch.randint(NO_CODE, CODES, (ROWS,), generator=generator)
-    fixed = _Fixed(counts.float().log1p(), before, forbidden, codes)
+    fixed = _Fixed(Came((counts > 0).float(), counts.float().log1p()), before, forbidden, codes)
     weight = torch.randn(ROWS, generator=generator)
     found = []
     for nats in (_RecalledNats.apply, _plain_nats):
@@ -66,7 +66,7 @@ def test_what_came_is_counted_across_windows(split):
         found = recall_window(recall, window, rows, index, (5 - index).expand(6, -1), plan, past)
         past = Past(end, *[getattr(past, name) for name in ("hidden", "cell", "first", "previous", "total")],
                     window[:, -1], found.weekday, found.counts)  # fmt: skip
-        amounts.append(found.amounts[0].view(6, end - start, -1))
+        amounts.append(found.came[0].amount.view(6, end - start, -1))
         distinct.append(found.standing.distinct.view(6, end - start, 2))
         once.append(found.standing.once.view(6, end - start, 2))
     for subject in range(6):
