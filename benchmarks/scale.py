@@ -1,16 +1,18 @@
 """A large source grown from a small one by our own sampler, and whole lines on it: what each stage costs at each size.
 
-    python benchmarks/scale.py --sizes 10000 100000 [--minutes 10] [--folder DIR]
+    python benchmarks/scale.py --sizes 10000 100000 [--minutes 10] [--cores 1] [--ranks 2] [--folder DIR]
 
 The seed (benchmarks/conf/flights6.yml) is encoded and trained once in the folder; for each size so many subjects are
 drawn from it and decoded, and these tables are the source of a line that ends with its report and gate. Making a source
-is not part of any figure. The results of a size replace its earlier ones; docs/scale.md is written from all of them.
+is not part of any figure. With --cores a line has only so many of the machine's, and as many sampler tasks. The results
+of a size (and cores, and ranks) replace its earlier ones; docs/scale.md is written from all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import matplotlib  # comes with mlflow
 import yaml
 from data_sets import ROOT
 from lines import DONE, GATE_SAYS_NO, check_data, synth_spark
@@ -25,6 +28,7 @@ from record import RESULTS, current_commit, record
 
 SEED = ROOT / "benchmarks" / "conf" / "flights6.yml"
 PAGE = ROOT / "docs" / "scale.md"
+PLOT = ROOT / "docs" / "images" / "scale.svg"
 MEASURED, EXTRAPOLATED, END = (
     "<!-- made by: python benchmarks/scale.py -->",
     "<!-- extrapolated by: python benchmarks/scale.py -->",
@@ -46,6 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--minutes", type=float, default=10.0, help="train.max_minutes of the lines")
+    parser.add_argument("--cores", type=int, help="of the lines; default: all")
+    parser.add_argument("--ranks", type=int, default=1, help="train.num_ranks of the lines")
     parser.add_argument("--folder", type=Path, help="where to work, and to find a trained seed again")
     arguments = parser.parse_args()
     check_data(["flights"])
@@ -54,14 +60,15 @@ def main() -> None:
     commit = current_commit()
     for size in arguments.sizes:
         source = grown(folder, size)
-        figures = measured(folder, size, source, arguments.minutes)
-        earlier = (
-            json.loads((RESULTS / "scale.json").read_text())["figures"] if (RESULTS / "scale.json").exists() else {}
-        )
-        command = f"python benchmarks/scale.py --sizes {size} --minutes {arguments.minutes:g}"
-        details = {"command": command, "commit": commit}
-        kept = json.loads((RESULTS / "scale.json").read_text())["details"] if earlier else {}
-        record("scale", command, commit, earlier | figures, kept | {str(size): details})
+        figures = measured(folder, size, source, arguments)
+        options = f" --cores {arguments.cores}" if arguments.cores else ""
+        options += f" --ranks {arguments.ranks}" if arguments.ranks > 1 else ""
+        command = f"python benchmarks/scale.py --sizes {size} --minutes {arguments.minutes:g}{options}"
+        column = f"{size}{options}"
+        earlier = json.loads((RESULTS / "scale.json").read_text()) if (RESULTS / "scale.json").exists() else {}
+        named = {f"{column}.{name}": value for name, value in figures.items()}
+        details = {column: {"command": command, "commit": commit}}
+        record("scale", command, commit, earlier.get("figures", {}) | named, earlier.get("details", {}) | details)
         write_page()
 
 
@@ -94,20 +101,23 @@ def grown(folder: Path, size: int) -> dict[str, Any]:
     return {"events": [events]}
 
 
-def measured(folder: Path, size: int, source: dict[str, Any], minutes: float) -> dict[str, float]:
-    """One line on a source: seconds, speeds, memory and bytes, named by size."""
+def measured(folder: Path, size: int, source: dict[str, Any], asked: argparse.Namespace) -> dict[str, float]:
+    """One line on a source: seconds, speeds, memory and bytes."""
     workspace = folder / f"line-{size}-{int(time.time())}"
     document = {
         "name": "scale",
         "source": source,
-        "train": {"max_minutes": minutes},
+        "train": {"max_minutes": asked.minutes, "num_ranks": asked.ranks},
         "sample": {"subjects": size},
         "output": {"root": str(workspace)},
     }
     config = folder / f"line-{size}.yml"
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
     started = time.perf_counter()
-    code = subprocess.run([*synth_spark("run"), str(config)], cwd=folder).returncode
+    granted = sorted(os.sched_getaffinity(0))[: asked.cores]
+    code = subprocess.run(
+        [*synth_spark("run"), str(config)], cwd=folder, preexec_fn=lambda: os.sched_setaffinity(0, granted)
+    ).returncode
     seconds = time.perf_counter() - started
     assert code in (DONE, GATE_SAYS_NO), f"the line ended with {code}"
     (state_file,) = (workspace / "runs").glob("*/run.json")
@@ -133,7 +143,7 @@ def measured(folder: Path, size: int, source: dict[str, Any], minutes: float) ->
         "files": sum(1 for file in workspace.rglob("*.parquet")),
         "bytes": sum(file.stat().st_size for file in workspace.rglob("*") if file.is_file()),
     }
-    return {f"{size}.{name}": float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in found.items()}
 
 
 def call(folder: Path, command: str, *arguments: Any) -> None:
@@ -144,7 +154,8 @@ def call(folder: Path, command: str, *arguments: Any) -> None:
 def write_page() -> None:
     """The measured part of docs/scale.md."""
     document = json.loads((RESULTS / "scale.json").read_text(encoding="utf-8"))
-    figures, sizes = document["figures"], sorted(map(int, document["details"]))
+    figures, details = document["figures"], document["details"]
+    columns = sorted(details, key=lambda column: (int(column.split()[0]), column))
     rows = [
         ("events", "events", "{:,.0f}"),
         ("whole line, s", "line.seconds", "{:,.0f}"),
@@ -159,19 +170,44 @@ def write_page() -> None:
         ("Parquet files", "files", "{:,.0f}"),
         ("workspace, GiB", "bytes", "{:.2f}"),
     ]
-    lines = ["| subjects | " + " | ".join(f"{size:,}" for size in sizes) + " |", "|---|" + "---|" * len(sizes)]
+    titles = [f"{int(size):,} {option}".strip() for size, _, option in (column.partition(" ") for column in columns)]
+    lines = [f"| subjects | {' | '.join(titles)} |", "|---|" + "---|" * len(columns)]
     for title, name, form in rows:
-        values = [figures.get(f"{size}.{name}") for size in sizes]
+        values = [figures.get(f"{column}.{name}") for column in columns]
         scaled = [v / GIB if name in ("bytes", "peak_memory_bytes") and v is not None else v for v in values]
         lines.append(f"| {title} | " + " | ".join("-" if v is None else form.format(v) for v in scaled) + " |")
-    commands = [
-        f"`{document['details'][str(size)]['command']}` at {document['details'][str(size)]['commit']}" for size in sizes
-    ]
-    replace(MEASURED, [*lines, "", "; ".join(commands)])
-    replace(EXTRAPOLATED, extrapolated(figures, max(sizes)))
+    commands = [f"`{details[column]['command']}` at {details[column]['commit']}" for column in columns]
+    sizes = [column for column in columns if column.isdecimal()]
+    plot(figures, sizes)
+    picture = f"![seconds and memory by size]({PLOT.relative_to(PAGE.parent)})"
+    replace(MEASURED, [*lines, "", "; ".join(commands), "", picture])
+    replace(EXTRAPOLATED, extrapolated(figures, sizes[-1]))
 
 
-def extrapolated(figures: dict[str, float], size: int) -> list[str]:
+def plot(figures: dict[str, float], sizes: list[str]) -> None:
+    """Seconds of each stage, and peak memory, over the number of subjects."""
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "scale"  # the same figures give the same file
+    from matplotlib import pyplot
+
+    drawing, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for stage in STAGES:
+        seconds = {int(size): figures.get(f"{size}.{stage}.seconds") for size in sizes}
+        known = {size: value for size, value in seconds.items() if value is not None}
+        left.loglog(list(known), list(known.values()), marker="o", label=stage)
+    right.semilogx(
+        [int(size) for size in sizes], [figures[f"{size}.peak_memory_bytes"] / GIB for size in sizes], marker="o"
+    )
+    right.set_ylim(bottom=0)
+    left.legend()
+    for axes, title in ((left, "seconds of a stage"), (right, "peak memory, GiB, all processes")):
+        axes.set(title=title, xlabel="subjects")
+        axes.grid(alpha=0.3)
+    drawing.savefig(PLOT, metadata={"Date": None})
+    pyplot.close(drawing)
+
+
+def extrapolated(figures: dict[str, float], size: str) -> list[str]:
     """Hours of each stage by the speeds of the largest size that was measured, as if they grew with the cores."""
     known = {name.split(".", 1)[1]: value for name, value in figures.items() if name.startswith(f"{size}.")}
     speeds = {stage: known.get(f"{stage}.events_per_second") for stage in STAGES[:4]}

@@ -140,6 +140,8 @@ def local_settings(workspace: Workspace | None, metastore_url: str | None, cores
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(warehouse / "warehouse"),
         "spark.sql.adaptive.enabled": "true",
+        # histories lie sorted by subject: what is collected for each needs no hash table that spills, nor sorting
+        "spark.sql.execution.replaceHashWithSortAgg": "true",
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
         # VACUUM spreads its listing over as many tasks, whatever there is to list: 10,000 by default
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(4, 2 * cores)),

@@ -110,25 +110,30 @@ def num_times(spec: FieldSpec) -> int:
     return int(spec.params["times"]["cardinalities"][0]) if "times" in spec.params else 0
 
 
-def kept_sql(weeks: FieldSpec, clock: str, per_day: int) -> str:
-    """BIGINT expression: a time in units, moved to the nearest week that a code stands for."""
+def kept_sql(weeks: FieldSpec, clock: str, code: str, per_day: int) -> str:
+    """BIGINT expression: a time in units, moved to the nearest week that a code stands for.
+
+    Args:
+        code: name of number.code_sql of the time's week.
+    """
     bins = list(zip(weeks.params["lows"], weeks.params["highs"], strict=True))
     first = sql.bigints([monday(low) * per_day for low, _ in bins])
     last = sql.bigints([monday(high) * per_day - 1 for _, high in bins])
-    code = number.code_sql(weeks, "w")
-    moved = sql.bind("c", code, f"least(greatest({clock}, {sql.entry(first, 'c')}), {sql.entry(last, 'c')})")
-    return f"IF({clock} IS NULL, NULL, {sql.bind('w', week_sql(clock, per_day), moved)})"
+    moved = f"least(greatest({clock}, {sql.entry(first, code)}), {sql.entry(last, code)})"
+    return f"IF({clock} IS NULL, NULL, {moved})"
 
 
-def encode(spec: FieldSpec, parts: Parts) -> list[str]:
-    """One SMALLINT expression per sub-column."""
+def encode(spec: FieldSpec, parts: Parts, of_time: list[str], of_gap: list[str]) -> list[str]:
+    """One SMALLINT expression per sub-column.
+
+    Args:
+        of_time, of_gap: the parts encoded as the number fields of times and gaps; not looked at without times of day.
+    """
     codes = [f"CAST({parts.day} AS SMALLINT)"]
     if spec.params["per_day"] == 1:
         return codes
-    times, gaps = part(spec, "times"), part(spec, "gaps")
-    of_time, of_gap = number.encode_units(times, parts.time), number.encode_units(gaps, parts.gap)
     same = f"{parts.day} = {SAME_DAY}"
-    codes.append(f"CAST(IF({same}, {of_gap[0]} + {times.cardinalities[0]}, {of_time[0]}) AS SMALLINT)")
+    codes.append(f"CAST(IF({same}, {of_gap[0]} + {num_times(spec)}, {of_time[0]}) AS SMALLINT)")
     if _num_moments(spec) == 2:
         none = "CAST(0 AS SMALLINT)"
         codes.append(f"IF({same}, {of_gap[1] if of_gap[1:] else none}, {of_time[1] if of_time[1:] else none})")

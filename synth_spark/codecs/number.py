@@ -136,20 +136,23 @@ def encode(spec: FieldSpec, column_sql: str) -> list[str]:
 
 def encode_units(spec: FieldSpec, value: str) -> list[str]:
     """As encode, for a BIGINT expression that is in units already."""
-    params = spec.params
     code = code_sql(spec, "x")
-    first = f"CAST({sql.bind('x', value, code)} AS SMALLINT)"
+    return [sql.bind("x", value, sql.bind("c", code, text)) for text in encode_columns(spec, "x", "c")]
+
+
+def encode_columns(spec: FieldSpec, unit: str, code: str) -> list[str]:
+    """As encode_units, given names: of the BIGINT in units, and of its code_sql."""
+    params = spec.params
+    first = f"CAST({code} AS SMALLINT)"
     if "slice_widths" not in params:
         return [first]
     bounds = [(0, 1)] * (spec.cardinalities[0] - len(params["lows"]))
     bounds += list(zip(params["lows"], params["highs"], strict=True))
     lows, lasts = sql.bigints([low for low, _ in bounds]), sql.bigints([high - 1 for _, high in bounds])
     widths = sql.bigints(_widths(spec))
-    inside = (
-        f"least(greatest(coalesce(x, 0L), {sql.entry(lows, 'c')}), {sql.entry(lasts, 'c')}) - {sql.entry(lows, 'c')}"
-    )
-    slice_ = sql.bind("x", value, sql.bind("c", code, f"({inside}) div {sql.entry(widths, 'c')}"))
-    return [first, f"CAST({slice_} AS SMALLINT)"]
+    low, last, width = (sql.entry(table, code) for table in (lows, lasts, widths))
+    inside = f"least(greatest(coalesce({unit}, 0L), {low}), {last}) - {low}"
+    return [first, f"CAST(({inside}) div {width} AS SMALLINT)"]
 
 
 def decode_units(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:

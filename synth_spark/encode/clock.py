@@ -1,14 +1,18 @@
-"""The clock of histories while encoding: what is measured of it, and the start, period and elapsed fields. [plain]"""
+"""The clock of histories while encoding: what is measured of it, and the start, period and elapsed fields. [spark]"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
 from synth_spark.codebook import Codebook, FieldSpec
 from synth_spark.codecs import calendar, edges, number
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
+from synth_spark.encode.codes import number_codes
 
 START, END, PERIOD, ELAPSED = "start", "end", "period", "elapsed"
 MAX_PERIODS = 64
@@ -106,18 +110,27 @@ class Clock:
         """Codes of the subjects frame."""
         return number.encode_units(start, self.measures[START][1])
 
-    def moved(self, period: FieldSpec) -> dict[str, str]:
-        """Columns of the events frame anew, so that equal weeks have equal codes and no other ones have."""
-        if not self.is_calendar:
-            return {}
-        return {column: calendar.kept_sql(period, column, self.per_day) for column in ("u", "b")}
+    def encode_events(self, events: DataFrame, period: FieldSpec, elapsed: FieldSpec) -> tuple[list[str], DataFrame]:
+        """Codes of the period and the elapsed field, and the events frame with what these need.
 
-    def encode_events(self, period: FieldSpec, elapsed: FieldSpec) -> list[str]:
-        """Codes of the period and the elapsed field, of the events frame with its moved columns."""
-        when = number.encode_units(period, self.measures[PERIOD][1])
-        if self.is_calendar:
-            return [*when, *calendar.encode(elapsed, calendar.parts_of("u", "b", self.per_day))]
-        return [*when, *number.encode_units(elapsed, "coalesce(u - b, 0L)")]
+        Times of a calendar are moved first, so that equal weeks have equal codes and no other ones have.
+        """
+        if not self.is_calendar:
+            values = {PERIOD: (period, self.measures[PERIOD][1]), ELAPSED: (elapsed, "coalesce(u - b, 0L)")}
+            events, codes = number_codes(events, values)
+            return [*codes[PERIOD], *codes[ELAPSED]], events
+        weeks = {column: (period, calendar.week_sql(column, self.per_day)) for column in ("u", "b")}
+        events, _ = number_codes(events, weeks)
+        moved = {column: calendar.kept_sql(period, column, f"{column}_c", self.per_day) for column in weeks}
+        events = events.withColumns({column: F.expr(text) for column, text in moved.items()})
+        parts = calendar.parts_of("u", "b", self.per_day)
+        values = {PERIOD: (period, self.measures[PERIOD][1])}
+        if self.per_day > 1:
+            own = {"times": parts.time, "gaps": parts.gap}
+            values |= {name: (calendar.part(elapsed, name), text) for name, text in own.items()}
+        events, codes = number_codes(events, values)
+        of_parts = [codes.get(name, []) for name in ("times", "gaps")]
+        return [*codes[PERIOD], *calendar.encode(elapsed, parts, *of_parts)], events
 
 
 def end_of(period: FieldSpec) -> FieldSpec:

@@ -67,8 +67,8 @@ def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
     start, end = [], []
     if clock and codebook.start and codebook.period and codebook.elapsed:
         start = clock.encode_start(codebook.start)
-        event = [*clock.encode_events(codebook.period, codebook.elapsed), *event]
-        events = events.withColumns({name: F.expr(moved) for name, moved in clock.moved(codebook.period).items()})
+        when, events = clock.encode_events(events, codebook.period, codebook.elapsed)
+        event = [*when, *event]
         end = [_end_code(codebook, codebook.period.cardinalities[0])]
     kept = F.expr(length.kept_sql(codebook.length, "events")).cast("int")
     lengths = length.encode(codebook.length, "events")

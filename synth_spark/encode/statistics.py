@@ -43,18 +43,22 @@ class Measured:
 
 
 def weighted_values(subjects: DataFrame, events: DataFrame, columns: Sequence[Measured], value_type: str) -> DataFrame:
-    """One row per field, subject and distinct value: f, n, v, c (rows), w (weight). Nulls have none."""
+    """One row per field, subject and distinct value: f, n, v, c (rows), w (weight). Nulls have none.
+
+    A subject's values are counted (t) before they are made long: events lie by subject, so that needs no sorting.
+    """
     parts = []
     for name, frame in (("subjects", subjects), ("events", events)):
-        chosen = [(f, column) for f, column in enumerate(columns) if column.frame == name]
+        chosen = {f: column for f, column in enumerate(columns) if column.frame == name}
         if not chosen:
             continue
-        cells = ", ".join(f"struct({f} AS f, CAST({c.value_sql} AS {value_type}) AS v)" for f, c in chosen)
-        parts.append(frame.select("n", F.expr(f"inline(array({cells}))")).where("v IS NOT NULL"))
+        wide = frame.select("n", *(F.expr(f"CAST({c.value_sql} AS {value_type}) AS v{f}") for f, c in chosen.items()))
+        wide = wide.select("*", *(F.expr(f"count(v{f}) OVER (PARTITION BY n) AS t{f}") for f in chosen))
+        cells = ", ".join(f"struct({f} AS f, v{f} AS v, t{f} AS t)" for f in chosen)
+        parts.append(wide.select("n", F.expr(f"inline(array({cells}))")).where("v IS NOT NULL"))
     long = parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
-    counted = long.groupBy("n", "f", "v").agg(F.count(F.lit(1)).alias("c"))
-    share = f"{SUBJECT_WEIGHT}L div sum(c) OVER (PARTITION BY n, f)"
-    return counted.withColumn("w", F.expr(f"({share}) * c"))
+    counted = long.groupBy("n", "f", "v").agg(F.count(F.lit(1)).alias("c"), F.first("t").alias("t"))
+    return counted.select("f", "n", "v", "c", F.expr(f"({SUBJECT_WEIGHT}L div t) * c AS w"))
 
 
 def histograms(values: DataFrame) -> dict[int, dict[int, int]]:
@@ -82,7 +86,7 @@ class Spread:
 
 def spreads(values: DataFrame) -> dict[int, Spread]:
     """Field -> Spread."""
-    each = values.groupBy("f", "n").agg(F.min("v").alias("low"), F.max("v").alias("high"))
+    each = values.groupBy("f", "n").agg(F.min("v").alias("low"), F.max("v").alias("high")).persist()
     counted = (
         each.groupBy("f")
         .agg(F.count(F.lit(1)).alias("r"))
@@ -101,6 +105,7 @@ def spreads(values: DataFrame) -> dict[int, Spread]:
     found: dict[int, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in counted.unionByName(extreme("low", "low")).unionByName(extreme("high", "high DESC")).collect():
         found[row["f"]][row["what"]][row["r"]] = row["v"]
+    each.unpersist()
     return {
         f: Spread(
             subjects=next(iter(parts["count"])),

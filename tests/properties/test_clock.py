@@ -109,9 +109,8 @@ def _fields(codebook: Codebook) -> tuple[FieldSpec, FieldSpec, FieldSpec]:
 def _coded(subjects: DataFrame, events: DataFrame, clock: Clock, codebook: Codebook) -> DataFrame:
     start, period, elapsed = _fields(codebook)
     of_start = subjects.selectExpr("n", *(f"{c} AS s{i}" for i, c in enumerate(clock.encode_start(start))))
-    moved = clock.moved(period)
-    rows = events.selectExpr("n", "i", "u AS kept", *(f"{moved.get(name, name)} AS {name}" for name in ("u", "b")))
-    codes = [f"{c} AS c{i}" for i, c in enumerate(clock.encode_events(period, elapsed))]
+    encoded, rows = clock.encode_events(events.selectExpr("*", "u AS kept"), period, elapsed)
+    codes = [f"{c} AS c{i}" for i, c in enumerate(encoded)]
     return rows.selectExpr("n", "kept AS u", "i AS __step", *codes).join(of_start, "n")
 
 
