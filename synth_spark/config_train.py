@@ -67,7 +67,7 @@ class TrainSettings(Section):
     )
     max_epochs: int = Field(100, ge=1, le=10**6, description="upper limit of epochs")
     max_minutes: float | None = Field(
-        None, gt=0, description="time budget in minutes; training ends well at the next end of a window of subjects"
+        None, gt=0, description="time budget in minutes; training ends well after the step that uses it up"
     )
     patience: int = Field(
         3, ge=1, le=10**6, description="epochs without a better validation loss before training stops"

@@ -157,9 +157,9 @@ class Trainer:
         data = self.data = self.data or Pass(self.readers["training"], self._seed_of_pass(), skip=progress.windows)
         with self._bar() as bar:
             while not data.is_over():
-                losses += summed(*self._train_window(data.take(), bar))
+                losses += summed(*self._train_window(data.take(), bar, begun))
                 progress.windows += 1
-                if losses[3] >= self.settings.epoch_events or self._agreed(self._out_of_time(begun)):
+                if losses[3] >= self.settings.epoch_events or self._out_of_time(begun):
                     break
         if data.is_over():
             progress.passes, progress.windows, self.data = progress.passes + 1, 0, None
@@ -175,11 +175,13 @@ class Trainer:
         return derive(self.seed, "epoch", self.progress.passes)
 
     def _out_of_time(self, begun: float) -> bool:
+        """All ranks must ask together."""
         limit = self.settings.max_minutes
-        return limit is not None and self.progress.seconds + time.perf_counter() - begun >= 60 * limit
+        return limit is not None and self._agreed(self.progress.seconds + time.perf_counter() - begun >= 60 * limit)
 
-    def _train_window(self, window: Window | None, bar: Any) -> NDArray[np.float64]:
+    def _train_window(self, window: Window | None, bar: Any, begun: float) -> NDArray[np.float64]:
         """Every event of this rank's window once, in as many steps as the busiest rank: what it cost, as _step tells.
+        When the time is used up the rest is left out, for training is over.
 
         None: the other ranks have longer data; this one keeps them company.
         """
@@ -193,6 +195,8 @@ class Trainer:
             cost, past = self._step(batch, past)
             told.append(cost)
             bar.update(batch.num_trained)
+            if self._out_of_time(begun):
+                break
         return sum((np.array([float(part) for part in cost]) for cost in told), np.zeros(4))
 
     def _bar(self) -> Any:
