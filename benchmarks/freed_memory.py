@@ -43,7 +43,7 @@ from synth_spark.model.checkpoint import load_checkpoint
 from synth_spark.model.generate import Generator
 torch.set_num_threads(1)
 loaded = load_checkpoint(Path(sys.argv[2], "checkpoint", "model"))
-generator = Generator(loaded.model, loaded.facts["number_format"])
+generator = Generator(loaded.model, loaded.trained_in)
 with synth_spark.machine.freed_memory_kept():
     generator.sample_chunk(0, 64, 1)
     started = time.perf_counter()

@@ -25,6 +25,7 @@ from synth_spark.codecs import calendar, order
 from synth_spark.errors import ContractError
 from synth_spark.model.facts import CODEBOOK_FILE, FORMAT, MODEL_FILE, WEIGHTS_FILE, read_facts
 from synth_spark.model.network import ModelConfig, SequenceModel
+from synth_spark.model.number_format import FLOAT32
 from synth_spark.model.plans import PlannedVariety
 from synth_spark.model.recall import TimeCodes
 
@@ -36,6 +37,11 @@ class Checkpoint:
     model: SequenceModel
     codebook: Codebook
     facts: dict[str, Any]  # seeds, world size, threads, number format, epochs, seconds, losses
+
+    @property
+    def trained_in(self) -> str:
+        """The number format of training; where the facts do not say, float32, which is exact for any model."""
+        return str(self.facts.get("number_format", FLOAT32))
 
 
 def save_checkpoint(folder: Path, model: SequenceModel, codebook_file: Path, facts: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ def _loaded(threads: int, model_files: Mapping[str, bytes], place: str) -> Gener
         for name, content in model_files.items():
             Path(folder, name).write_bytes(content)
         loaded = load_checkpoint(Path(folder))
-        return Generator(loaded.model, loaded.facts["number_format"])
+        return Generator(loaded.model, loaded.trained_in)
 
 
 def sample_rows(generator: Generator, plan: SamplePlan, chunk: int) -> list[pa.RecordBatch]:

@@ -34,7 +34,7 @@ class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defi
         if os.environ.get(BEING_LOGGED):
             raise _refusal("a model is not tried while it is logged: that would start Spark for it")
         loaded = load_checkpoint(Path(context.artifacts["model"]))
-        self.generator = Generator(loaded.model, loaded.facts["number_format"])
+        self.generator = Generator(loaded.model, loaded.trained_in)
         self.codebook = loaded.codebook
         self.chunk_subjects = int(context.model_config["chunk_subjects"])
         self.max_subjects = int(context.model_config["max_subjects"])
