@@ -187,7 +187,10 @@ def write_page() -> None:
 def plot(figures: dict[str, float], sizes: list[str]) -> None:
     """Seconds of each stage, and peak memory, over the number of subjects."""
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "scale"  # the same figures give the same file
+    matplotlib.rcParams |= {
+        "svg.hashsalt": "scale",
+        "svg.fonttype": "none",
+    }  # the same figures give the same small file
     from matplotlib import pyplot
 
     drawing, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
@@ -203,7 +206,7 @@ def plot(figures: dict[str, float], sizes: list[str]) -> None:
     for axes, title in ((left, "seconds of a stage"), (right, "peak memory, GiB, all processes")):
         axes.set(title=title, xlabel="subjects")
         axes.grid(alpha=0.3)
-    drawing.savefig(PLOT, metadata={"Date": None})
+    drawing.savefig(PLOT, metadata={"Date": None, "Creator": None})
     pyplot.close(drawing)
 
 

@@ -129,19 +129,13 @@ def segments(spec: FieldSpec) -> tuple[list[int], list[int]]:
     return starts, codes
 
 
-def encode(spec: FieldSpec, column_sql: str) -> list[str]:
-    """One SMALLINT expression per sub-column."""
-    return encode_units(spec, units.to_units(spec.source_type, spec.params["unit"], column_sql))
+def units_sql(spec: FieldSpec, column_sql: str) -> str:
+    """BIGINT expression: a value in the field's units."""
+    return units.to_units(spec.source_type, spec.params["unit"], column_sql)
 
 
-def encode_units(spec: FieldSpec, value: str) -> list[str]:
-    """As encode, for a BIGINT expression that is in units already."""
-    code = code_sql(spec, "x")
-    return [sql.bind("x", value, sql.bind("c", code, text)) for text in encode_columns(spec, "x", "c")]
-
-
-def encode_columns(spec: FieldSpec, unit: str, code: str) -> list[str]:
-    """As encode_units, given names: of the BIGINT in units, and of its code_sql."""
+def encode(spec: FieldSpec, unit: str, code: str) -> list[str]:
+    """One SMALLINT expression per sub-column, given names: of the BIGINT in units, and of its code_sql."""
     params = spec.params
     first = f"CAST({code} AS SMALLINT)"
     if "slice_widths" not in params:

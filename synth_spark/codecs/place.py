@@ -90,11 +90,6 @@ def units_sql(latitude_sql: str, longitude_sql: str, scale: int) -> str:
     return f"IF({known}, {sql.bind('la', _from_corner(latitude_sql, 90, scale), from_west)}, NULL)"
 
 
-def encode(spec: FieldSpec, latitude_sql: str, longitude_sql: str) -> list[str]:
-    """One SMALLINT expression per sub-column."""
-    return number.encode_units(cells(spec), units_sql(latitude_sql, longitude_sql, spec.params["scale"]))
-
-
 def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> tuple[str, str]:
     """Expressions of latitude and longitude in the source's types: both of the same draw inside the cell."""
     scale = spec.params["scale"]

@@ -106,9 +106,10 @@ class Clock:
         low = min([*start.params["atoms"], *start.params["lows"]], default=0)
         return calendar.monday(low) * self.per_day if self.is_calendar else low
 
-    def encode_start(self, start: FieldSpec) -> list[str]:
-        """Codes of the subjects frame."""
-        return number.encode_units(start, self.measures[START][1])
+    def encode_start(self, subjects: DataFrame, start: FieldSpec) -> tuple[list[str], DataFrame]:
+        """Codes of the start field, and the subjects frame with what these need."""
+        subjects, codes = number_codes(subjects, {START: (start, self.measures[START][1])})
+        return codes[START], subjects
 
     def encode_events(self, events: DataFrame, period: FieldSpec, elapsed: FieldSpec) -> tuple[list[str], DataFrame]:
         """Codes of the period and the elapsed field, and the events frame with what these need.

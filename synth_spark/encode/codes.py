@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import CODECS, category, number, place, units
+from synth_spark.codecs import category, number, place
 from synth_spark.encode.fields import FieldPlan
 from synth_spark.lookups import join_positions, position_column
 
@@ -20,21 +20,21 @@ def field_codes(
     plans = {field.columns: field for field in fields}
     planned = [(plans[spec.columns], spec) for spec in specs if spec.columns]
     large = {field.key: spec for field, spec in planned if spec.family == "category" and category.is_large(spec)}
-    numbers = {
-        field.key: (spec, units.to_units(spec.source_type, spec.params["unit"], field.key))
-        for field, spec in planned
-        if spec.family == "number"
-    }
-    rows, of_numbers = number_codes(join_positions(rows, large), numbers)
-    codes = []
+    numbers = {field.key: _as_number(field, spec) for field, spec in planned if spec.family != "category"}
+    rows, found = number_codes(join_positions(rows, large), numbers)
     for field, spec in planned:
         if field.key in large:
-            codes.append(category.encode_positions(spec, field.key, position_column(field.key)))
-        elif spec.family == "place":
-            codes.append(place.encode(spec, field.inputs[0], field.inputs[1]))
-        else:
-            codes.append(of_numbers.get(field.key) or CODECS[spec.family].encode(spec, field.key))
-    return codes, rows
+            found[field.key] = category.encode_positions(spec, field.key, position_column(field.key))
+        elif field.key not in numbers:
+            found[field.key] = category.encode(spec, field.key)
+    return [found[field.key] for field, _ in planned], rows
+
+
+def _as_number(field: FieldPlan, spec: FieldSpec) -> tuple[FieldSpec, str]:
+    """A number, or the position of a place: the number field, and its value in units."""
+    if spec.family == "place":
+        return place.cells(spec), place.units_sql(field.inputs[0], field.inputs[1], spec.params["scale"])
+    return spec, number.units_sql(spec, field.key)
 
 
 def number_codes(
@@ -50,5 +50,5 @@ def number_codes(
     """
     rows = rows.withColumns({f"{name}_u": F.expr(value) for name, (_, value) in values.items()})
     code = {f"{name}_c": F.expr(number.code_sql(spec, f"{name}_u")) for name, (spec, _) in values.items()}
-    found = {name: number.encode_columns(spec, f"{name}_u", f"{name}_c") for name, (spec, _) in values.items()}
+    found = {name: number.encode(spec, f"{name}_u", f"{name}_c") for name, (spec, _) in values.items()}
     return rows.withColumns(code), found

@@ -64,9 +64,10 @@ def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
     clock = Clock.of(codebook)
     static, subjects = _flat(field_codes(frames.subjects, plan.subject_fields, codebook.static_fields))
     event, events = _flat(field_codes(frames.events, plan.event_fields, codebook.value_fields))
-    start, end = [], []
+    start: list[str] = []
+    end: list[str] = []
     if clock and codebook.start and codebook.period and codebook.elapsed:
-        start = clock.encode_start(codebook.start)
+        start, subjects = clock.encode_start(subjects, codebook.start)
         when, events = clock.encode_events(events, codebook.period, codebook.elapsed)
         event = [*when, *event]
         end = [_end_code(codebook, codebook.period.cardinalities[0])]

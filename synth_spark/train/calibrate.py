@@ -12,7 +12,6 @@ from torch import Tensor
 from synth_spark.model.chunks import most_subjects_for
 from synth_spark.model.generate import Generator
 from synth_spark.model.network import SequenceModel
-from synth_spark.model.number_format import FLOAT32
 from synth_spark.model.pairs import MAX_GROUPS, group_codes
 from synth_spark.progress import track
 from synth_spark.seeds import derive
@@ -28,7 +27,7 @@ EARLY_SHARE = 4  # all rounds but the last one sample one part in so many: what 
 
 
 def calibrate(
-    model: SequenceModel, targets: list[Tensor], pairs: PairTables, *, rounds: int, seed: int, trained_in: str = FLOAT32
+    model: SequenceModel, targets: list[Tensor], pairs: PairTables, *, rounds: int, seed: int, trained_in: str
 ) -> list[float]:
     """Adjust output biases and pairs in place; the largest total variation distance over sub-columns before each round.
 

@@ -108,7 +108,8 @@ def _fields(codebook: Codebook) -> tuple[FieldSpec, FieldSpec, FieldSpec]:
 
 def _coded(subjects: DataFrame, events: DataFrame, clock: Clock, codebook: Codebook) -> DataFrame:
     start, period, elapsed = _fields(codebook)
-    of_start = subjects.selectExpr("n", *(f"{c} AS s{i}" for i, c in enumerate(clock.encode_start(start))))
+    codes, rows = clock.encode_start(subjects, start)
+    of_start = rows.selectExpr("n", *(f"{c} AS s{i}" for i, c in enumerate(codes)))
     encoded, rows = clock.encode_events(events.selectExpr("*", "u AS kept"), period, elapsed)
     codes = [f"{c} AS c{i}" for i, c in enumerate(encoded)]
     return rows.selectExpr("n", "kept AS u", "i AS __step", *codes).join(of_start, "n")

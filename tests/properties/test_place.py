@@ -166,9 +166,18 @@ def _draw(i: int) -> str:
     return f"(xxhash64(u, {i}) & 9223372036854775807L)"
 
 
+def _coded(rows: DataFrame, spec: FieldSpec) -> tuple[DataFrame, list[str]]:
+    """The rows with what the codes of the place y, x need, and expressions of these, as encode has them."""
+    from synth_spark.encode.codes import number_codes
+
+    value = place.units_sql("y", "x", spec.params["scale"])
+    rows, codes = number_codes(rows, {"place": (place.cells(spec), value)})
+    return rows, codes["place"]
+
+
 def _decoded(rows: DataFrame, spec: FieldSpec) -> DataFrame:
     """The rows, their codes a and b, and the place y2, x2 that these decode to."""
-    codes = place.encode(spec, "y", "x")
+    rows, codes = _coded(rows, spec)
     names = ["a", "b"][: len(codes)]
     coded = rows.selectExpr("*", "hash(y, x, n) AS u", *(f"{c} AS {n}" for c, n in zip(codes, names, strict=True)))
     back = place.decode(spec, names, _draw)
@@ -188,7 +197,8 @@ def _check_codes(spark: SparkSession, spec: FieldSpec) -> None:
     every = every.distinct().crossJoin(spark.range(5).selectExpr("id AS u"))
     back = place.decode(spec, names, _draw)
     shown = every.selectExpr("*", f"{back[0]} AS y", f"{back[1]} AS x")
-    again = shown.selectExpr("*", *(f"{c} AS {n}2" for c, n in zip(place.encode(spec, "y", "x"), names, strict=True)))
+    rows, codes = _coded(shown, spec)
+    again = rows.selectExpr("*", *(f"{c} AS {n}2" for c, n in zip(codes, names, strict=True)))
     # a slice of atoms only is never a code of data; decoding moves it
     wrong = again.where(" OR ".join(f"NOT {n} <=> {n}2" for n in names) + " OR y NOT BETWEEN -90 AND 90")
     assert [row for row in wrong.collect() if not _atoms_only(spec, row["a"], row["b"])] == []

@@ -152,7 +152,7 @@ def test_calibration(config, flat_model, there, shape):
         wanted = PairTables(model)
         wanted.count(part.static_codes, part.num_events, part.event_codes)
         assert all(isinstance(table, Elsewhere) == (model is not here) for table in wanted.tensors())
-        told[model.device] = calibrate(model, marginals.tensors(), wanted, rounds=2, seed=1)
+        told[model.device] = calibrate(model, marginals.tensors(), wanted, rounds=2, seed=1, trained_in="float32")
         weights[model.device] = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
     assert told[there] == pytest.approx(told[torch.device("cpu")], rel=1e-6)
     for name, tensor in weights[there].items():

@@ -329,6 +329,21 @@ def test_two_ranks_end_an_epoch_together_where_one_has_more_windows(tmp_path):
     assert [lines[0]["events"] + lines[1]["events"], lines[2]["events"] + lines[3]["events"]] == [expected] * 2
 
 
+def test_two_ranks_whose_time_is_used_up_end_after_the_same_step(run, tmp_path):
+    """Their clocks differ: without agreeing, one would wait for the other until the timeout."""
+    settings = {
+        "batch_events": 64,
+        "max_epochs": 10_000,
+        "patience": 10_000,
+        "max_minutes": 0.05,
+        "timeout_seconds": 60,
+    }
+    _train_on_ranks(job(run, tmp_path / "two", **settings), 2)
+    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
+    assert 3.0 <= lines[-1]["seconds"] < 30.0
+    assert all(line["seconds"] < 3.0 for line in lines[:-1])
+
+
 def _training_files(manifest: Manifest) -> list[tuple]:
     first_numbers = np.cumsum([0] + [file.rows for file in manifest.of_split("training")])
     return list(zip(manifest.of_split("training"), first_numbers, strict=False))
