@@ -20,7 +20,7 @@ from synth_spark import tables
 from synth_spark.codebook import Codebook
 from synth_spark.columns import SPLIT, SUBJECT_KEY, SUBJECT_NUMBER, TRAINING, VALIDATION
 from synth_spark.config import Config, load_config
-from synth_spark.decode.events import to_tables
+from synth_spark.decode.tables import to_tables
 from synth_spark.histories import Histories, quoted
 from synth_spark.manifest import Manifest
 from synth_spark.pipeline.runs import newest_run

@@ -65,7 +65,7 @@ class FieldSpec:
     """
 
     name: str
-    family: str  # key of synth_spark.codecs.CODECS
+    family: str  # a module of synth_spark.codecs, or what stands for one: start and end of a history
     source_type: str
     cardinalities: tuple[int, ...]  # one per sub-column
     params: dict[str, Any]

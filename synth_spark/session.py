@@ -46,9 +46,7 @@ _DELTA = {
 }
 
 
-def get_spark(
-    *, workspace: Workspace | None = None, catalog: bool = False, cores: int | None = None, delta: bool = True
-) -> SparkSession:
+def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, cores: int | None = None) -> SparkSession:
     """A session that reads and writes Delta, in UTC.
 
     Args:
@@ -56,7 +54,6 @@ def get_spark(
         catalog: the session must remember views: on a local machine Spark's embedded metastore in the workspace,
             which one process at a time can hold. Needs `workspace`; one whose tables have names needs it always.
         cores: processors of a local session; default: all that this process may use.
-        delta: a new local session needs Delta and its jars; without it pyspark and Java are enough.
 
     Raises:
         EnvironmentProblem: no Java, no Delta jars, the catalog is held by another process, or the running session
@@ -72,14 +69,14 @@ def get_spark(
     running = _running_session()
     if running is not None:
         return _checked(running, url)
-    _check_machine(delta=delta)
+    _check_machine()
     if url and workspace and SparkContext._gateway is None:  # a JVM of our own may hold it, and can open it again
         _check_catalog_is_free(workspace)
     cores, master = cores or granted_cpus(), cluster_master()
     settings = (
         local_settings(workspace, url, cores) if master is None else cluster_settings(workspace, url, cores, master)
     )
-    return _start(settings | _DELTA if delta else settings, workspace, url)
+    return _start(settings | _DELTA, workspace, url)
 
 
 def cluster_master() -> str | None:
@@ -191,12 +188,12 @@ def _checked(running: SparkSession, metastore_url: str | None) -> SparkSession:
     return running
 
 
-def _check_machine(*, delta: bool) -> None:
+def _check_machine() -> None:
     java = find_java()
     if java is None or java.version < MINIMUM_JAVA:
         found = "none found" if java is None else f"{java.executable} is version {java.version}"
         raise EnvironmentProblem(f"Java: {found}, Spark needs {MINIMUM_JAVA}; {JAVA_FIX}")
-    missing = missing_jars() if delta else []
+    missing = missing_jars()
     if missing:
         raise EnvironmentProblem(f"Delta jars: {', '.join(missing)} missing in pyspark's jars folder; {FIX}")
 

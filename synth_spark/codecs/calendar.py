@@ -11,14 +11,16 @@ Two fields: the week is a number field; the other one has the sub-columns day an
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import number, sql
+from synth_spark.codecs.draws import Codes, Draw
 from synth_spark.codecs.number import NumberSummary
-from synth_spark.codecs.units import DAY_MICROS
+from synth_spark.codecs.units import DAY_MICROS, BoolArray, IntArray
 
 SAME_DAY = 7  # code of the day sub-column, after the weekdays 0 (Monday) to 6
 _MONDAY = 3  # the epoch was a Thursday
@@ -140,25 +142,30 @@ def encode(spec: FieldSpec, parts: Parts, of_time: list[str], of_gap: list[str])
     return codes
 
 
-def decode_moment(spec: FieldSpec, codes: list[str], same_sql: str, draw_sql: Callable[[int], str]) -> str:
-    """BIGINT expression in units: time of day, or, where `same_sql` holds, the gap.
+class MomentDecoder:
+    """Codes -> time of day or gap, in units.
 
     A code that the model chose and that does not belong to the kind of event is moved to one that does.
     """
-    if spec.params["per_day"] == 1:
-        return "0L"
-    times, gaps = part(spec, "times"), part(spec, "gaps")
-    code, *slices = codes[len(codes) - _num_moments(spec) :]
-    first, count = times.cardinalities[0], gaps.cardinalities[0]
 
-    def units(part: FieldSpec, own: str) -> str:
-        slice_ = slices if len(part.cardinalities) == 2 else []
-        return number.decode_units(part, [own, *slice_], draw_sql)
+    def __init__(self, spec: FieldSpec) -> None:
+        self._last = spec.params["per_day"] - 1
+        self._parts = [part(spec, name) for name in ("times", "gaps")] if self._last else []
+        self._decoders = [number.UnitsDecoder(part) for part in self._parts]
 
-    gap = sql.bind("own", f"CAST(pmod({code} - {first}, {count}) AS INT)", units(gaps, "own"))
-    time = sql.bind("own", f"CAST(pmod({code}, {first}) AS INT)", units(times, "own"))
-    last = spec.params["per_day"] - 1
-    return f"IF({same_sql}, greatest({gap}, 0L), least(greatest({time}, 0L), {last}L))"
+    def __call__(self, codes: Codes, same_day: BoolArray, draw: Draw) -> IntArray:
+        """Units of N events, from the field's codes; those of the same day as the event before get a gap."""
+        if not self._last:
+            return np.zeros(len(same_day), dtype=np.int64)
+        moment, slices = codes[1], codes[2:]
+        first, count = (part.cardinalities[0] for part in self._parts)
+        time, gap = (
+            decode([own, *(slices if len(part.cardinalities) == 2 else [])], draw).values
+            for decode, part, own in zip(
+                self._decoders, self._parts, (moment % first, (moment - first) % count), strict=True
+            )
+        )
+        return np.where(same_day, np.maximum(gap, 0), np.clip(time, 0, self._last))
 
 
 def part(spec: FieldSpec, name: str) -> FieldSpec:

@@ -2,23 +2,39 @@
 
 Code order: missing (if any), rare, kept values by falling weight. Above 256 codes the index is written in base 256.
 A value is found by its position among the kept ones. Up to LITERAL_VALUES of them the SQL text itself holds the values
-(`encode`, `decode`); beyond, a join finds the position (`encode_positions`, `decode_positions`; synth_spark.lookups).
+(`encode`); beyond, a join finds the position (`encode_positions`; synth_spark.encode.lookups).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import zlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import sql
+from synth_spark.codecs import sql, units
+from synth_spark.codecs.draws import Codes, Draw
+from synth_spark.codecs.units import IntArray
 
 BASE = 256
 DRAWS = 1024  # resolution of the weights that a rare code is decoded with
 LINEAR = 48  # kept values up to which a scan beats a bucketed table
 LITERAL_VALUES = 1000  # kept values that SQL text may hold
 MAX_VALUES = 100_000  # kept values of a column; the heaviest
+
+_READERS: dict[str, Callable[[str], Any]] = {  # of the texts that Spark writes
+    **dict.fromkeys(units.INTEGERS, int),
+    **dict.fromkeys(units.FLOATS, float),
+    "boolean": lambda text: text == "true",
+    "date": dt.date.fromisoformat,
+    "timestamp": lambda text: dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC),
+    "timestamp_ntz": dt.datetime.fromisoformat,
+}
 
 
 def fit(
@@ -81,30 +97,32 @@ def encode_positions(spec: FieldSpec, column_sql: str, position_sql: str) -> lis
     return [f"CAST(({index}) div {BASE ** (digits - 1 - i)} % {BASE} AS SMALLINT)" for i in range(digits)]
 
 
-def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
-    """Expression of the source's type."""
-    shown = shown_values(spec)
-    if not shown:
-        return from_text(spec, "NULL")
-    # element_at with a null index is not null but any entry, where Spark knows that no entry is null
-    text = f"IF(p IS NULL, NULL, {sql.entry(sql.texts(shown), 'p')})"
-    return from_text(spec, sql.bind("p", decode_positions(spec, code_sqls, draw_sql), text))
-
-
-def decode_positions(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
-    """INT expression: the 0-based place, among `shown_values`, of the text to show; null for missing."""
+def decoder(spec: FieldSpec) -> Callable[[Codes, Draw], pa.Array]:
+    """Codes of N rows and their draws -> N values of the source's type."""
     params = spec.params
-    offset, number = params["missing"] + params["rare"], len(params["values"])
-    index = " + ".join(f"CAST({code} AS INT) * {BASE ** (len(code_sqls) - 1 - i)}" for i, code in enumerate(code_sqls))
-    position = f"IF(i >= {offset} AND i < {offset + number}, i - {offset}, {_rare_position(spec, draw_sql)})"
-    if params["missing"]:
-        position = f"IF(i = 0, NULL, {position})"
-    return sql.bind("i", index, f"CAST({position} AS INT)")
+    shown = values_of(spec.source_type, shown_values(spec))
+    first, number = params["missing"] + params["rare"], len(params["values"])
+    slots = _rare_slots(spec)
+
+    def decode(codes: Codes, draw: Draw) -> pa.Array:
+        index = codes[0]
+        for digit in codes[1:]:
+            index = index * BASE + digit
+        place = index - first
+        rare = (place < 0) | (place >= number)
+        if rare.any() and len(slots):
+            place = np.where(rare, slots[draw(0) % np.uint64(len(slots))], place)
+            rare = np.zeros_like(rare)
+        absent = rare | (index == 0) if params["missing"] else rare
+        return shown.take(pa.array(place, mask=absent))
+
+    return decode
 
 
-def from_text(spec: FieldSpec, text_sql: str) -> str:
-    """Expression of the source's type, of a text that decoding shows."""
-    return f"CAST({text_sql} AS {spec.source_type.upper()})"
+def values_of(source_type: str, texts: list[str]) -> pa.Array:
+    """The values that the texts are kept for, in the source's type."""
+    read = _READERS.get(source_type, Decimal if source_type.startswith("decimal(") else str)
+    return pa.array([read(text) for text in texts], units.arrow_type(source_type))
 
 
 def text_sql(column_sql: str) -> str:
@@ -112,12 +130,12 @@ def text_sql(column_sql: str) -> str:
     return f"CAST({column_sql} AS STRING)"
 
 
-def _rare_position(spec: FieldSpec, draw_sql: Callable[[int], str]) -> str:
-    number = len(spec.params["values"])
-    if spec.params["marker"] is not None or not number:
-        return str(number) if shown_values(spec) else "NULL"
-    slots = [i for i, weight in enumerate(spec.params["weights"]) for _ in range(weight)]
-    return sql.entry(sql.bigints(slots), f"pmod({draw_sql(0)}, {len(slots)}L)")
+def _rare_slots(spec: FieldSpec) -> IntArray:
+    """Places among `shown_values`, each as often as a rare code shows it; none: it shows nothing."""
+    number, weights = len(spec.params["values"]), spec.params["weights"]
+    if spec.params["marker"] is not None:
+        return np.array([number])
+    return np.repeat(np.arange(number), weights)
 
 
 def _position(name: str, values: list[str]) -> str:

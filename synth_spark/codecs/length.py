@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import sql
@@ -53,14 +53,6 @@ def kept_sql(spec: FieldSpec, column_sql: str) -> str:
     """BIGINT expression: the length that remains, at most the end of the range that encode chose."""
     code = encode(spec, column_sql)[0]
     return f"least(CAST({column_sql} AS BIGINT), {sql.entry(sql.bigints(spec.params['highs']), code)})"
-
-
-def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
-    """A uniform draw over the range; the sampler has drawn the count already, so decoding tables does not need it."""
-    lows, highs = spec.params["lows"], spec.params["highs"]
-    sizes = sql.bigints([high - low + 1 for low, high in zip(lows, highs, strict=True)])
-    low = sql.entry(sql.bigints(lows), code_sqls[0])
-    return f"CAST({low} + pmod({draw_sql(0)}, {sql.entry(sizes, code_sqls[0])}) AS INT)"
 
 
 def _ranges(kept: Sequence[tuple[int, int]], single: set[int], limit: int, threshold: int) -> list[tuple[int, int]]:

@@ -7,13 +7,19 @@ in which equal slice of its bin a value lies; bins may differ in how many they h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import edges, sql, units
+from synth_spark.codecs.draws import Codes, Draw, Words
+from synth_spark.codecs.units import BoolArray, IntArray, Units
 
 FINE = 256  # slices of a bin where single units tell: times, places
 COARSE = 16  # slices of a bin of other numbers, where enough subjects are in each
@@ -149,28 +155,64 @@ def encode(spec: FieldSpec, unit: str, code: str) -> list[str]:
     return [first, f"CAST(({inside}) div {width} AS SMALLINT)"]
 
 
-def decode_units(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
-    """BIGINT expression: a uniform draw over the units that a code stands for, null for missing."""
-    params, code = spec.params, code_sqls[0]
-    bins = list(zip(params["lows"], params["highs"], strict=True))
-    bounds: list[tuple[int | None, int]] = [(None, 1)] * int(params["missing"])
-    bounds += [(unit, unit + 1) for unit in params["atoms"]]
-    bounds += bins
-    skips: list[list[int]] = [[]] * (len(bounds) - len(bins)) + [
-        _inside(params["atoms"], low, high) for low, high in bins
-    ]
-    if "slice_widths" in params:
-        return _decode_slice(bounds, skips, _widths(spec), code, code_sqls[1], draw_sql(0))
-    counts = [1 if low is None else high - low - len(skip) for (low, high), skip in zip(bounds, skips, strict=True)]
-    low_sql = sql.entry(sql.bigints([low for low, _ in bounds]), code)
-    unit = f"{low_sql} + pmod({draw_sql(0)}, {sql.entry(sql.bigints(counts), code)})"
-    return _skip(unit, sql.entry(sql.bigint_lists(skips), code)) if any(skips) else unit
+class UnitsDecoder:
+    """Codes -> units: a uniform draw over the units that a code stands for, but atoms inside a bin.
+
+    A slice that the model chose but that does not exist, or that holds atoms only, is moved to one that does.
+    """
+
+    def __init__(self, spec: FieldSpec) -> None:
+        params = spec.params
+        bins = list(zip(params["lows"], params["highs"], strict=True))
+        bounds = [(0, 1)] * int(params["missing"]) + [(unit, unit + 1) for unit in params["atoms"]] + bins
+        self._missing = bool(params["missing"])
+        self._first_bin = len(bounds) - len(bins)
+        self._lows = np.array([low for low, _ in bounds], dtype=np.int64)
+        self._sizes = np.array([high - low for low, high in bounds], dtype=np.uint64)  # may be more than a long holds
+        self._widths, self._slices = self._sizes, None
+        inside = [_inside(params["atoms"], low, high) for low, high in bins]
+        if "slice_widths" in params:
+            widths = _widths(spec)
+            self._widths = np.array(widths, dtype=np.uint64)
+            held = [*([[]] * self._first_bin), *inside]
+            self._slices = np.array(
+                [
+                    np.resize(_free_slices(low, high, width, atoms), FINE)
+                    for (low, high), width, atoms in zip(bounds, widths, held, strict=True)
+                ],
+                dtype=np.uint64,
+            )
+        self._atoms = np.array(sorted({unit for atoms in inside for unit in atoms}), dtype=np.int64)
+        self._passed = self._atoms - np.arange(len(self._atoms))  # non-atoms below an atom, but for a constant
+
+    def __call__(self, codes: Codes, draw: Draw) -> Units:
+        """Units of N rows, from the codes of each sub-column, N each."""
+        code = codes[0]
+        low, room = self._lows[code], self._sizes[code]
+        if self._slices is not None:
+            width = self._widths[code]
+            offset = self._slices[code, codes[1]] * width
+            low, room = low + offset.astype(np.int64), np.minimum(width, room - offset)
+        units = self._drawn(code >= self._first_bin, low, room, draw(0))
+        return Units(units, code == 0 if self._missing else None)
+
+    def _drawn(self, is_bin: BoolArray, low: IntArray, room: Words, words: Words) -> IntArray:
+        if not len(self._atoms):
+            return low + (words % room).astype(np.int64)
+        before = np.searchsorted(self._atoms, low)
+        last = low + (room - np.uint64(1)).astype(np.int64)
+        held = np.where(is_bin, np.searchsorted(self._atoms, last, side="right") - before, 0)
+        units: IntArray = low + (words % (room - held.astype(np.uint64))).astype(np.int64)
+        # step over the atoms in ascending order: the draw counts only units that are none
+        skipped = np.searchsorted(self._passed, units - before, side="right") - before
+        units += np.where(held > 0, skipped, 0)
+        return units
 
 
-def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> str:
-    """Expression of the source's type."""
-    value = decode_units(spec, code_sqls, draw_sql)
-    return sql.bind("v", value, units.from_units(spec.source_type, spec.params["unit"], "v"))
+def decoder(spec: FieldSpec) -> Callable[[Codes, Draw], pa.Array]:
+    """Codes of N rows and their draws -> N values of the source's type."""
+    to_units, unit = UnitsDecoder(spec), spec.params["unit"]
+    return lambda codes, draw: units.from_units(spec.source_type, unit, to_units(codes, draw))
 
 
 def code_sql(spec: FieldSpec, name: str) -> str:
@@ -190,43 +232,8 @@ def _widths(spec: FieldSpec) -> list[int]:
     return [1] * (spec.cardinalities[0] - len(of_bins)) + of_bins
 
 
-def _skip(unit_sql: str, skips_sql: str) -> str:
-    """Step over the atoms of a bin, in ascending order: the draw counts only units that are none."""
-    return f"aggregate({skips_sql}, {unit_sql}, (acc, a) -> IF(acc >= a, acc + 1L, acc))"
-
-
-def _decode_slice(
-    bounds: list[tuple[int | None, int]],
-    skips: list[list[int]],
-    widths: list[int],
-    code: str,
-    slice_code: str,
-    draw: str,
-) -> str:
-    """A slice that the model chose but that does not exist, or that holds atoms only, is moved to one that does."""
-    known = [(0, 1) if low is None else (low, high) for low, high in bounds]
-    free = [_free_slices(low, high, width, skip) for (low, high), width, skip in zip(known, widths, skips, strict=True)]
-    counts = [number for number, _ in free]
-    jumps = [jump for _, jump in free]
-    slice_ = f"pmod(CAST({slice_code} AS BIGINT), {sql.entry(sql.bigints(counts), code)})"
-    if any(jumps):
-        slice_ = _skip(slice_, sql.entry(sql.bigint_lists(jumps), code))
-    start = f"{sql.entry(sql.bigints([low for low, _ in bounds]), code)} + s * {sql.entry(sql.bigints(widths), code)}"
-    last = sql.entry(sql.bigints([high for _, high in known]), code)
-    end = f"least({start} + {sql.entry(sql.bigints(widths), code)}, {last})"
-    if not any(skips):
-        return sql.bind("s", slice_, f"{start} + pmod({draw}, {end} - ({start}))")
-    atoms = f"filter({sql.entry(sql.bigint_lists(skips), code)}, held -> held >= {start} AND held < {end})"
-    count = f"({end} - ({start}) - CAST(size(k) AS BIGINT))"
-    unit = _skip(f"{start} + pmod({draw}, {count})", "k")
-    return sql.bind("s", slice_, sql.bind("k", atoms, unit))
-
-
-def _free_slices(low: int, high: int, width: int, atoms: list[int]) -> tuple[int, list[int]]:
-    """How many slices hold a unit that is no atom, and which hold none (ascending)."""
+def _free_slices(low: int, high: int, width: int, atoms: list[int]) -> list[int]:
+    """The slices that hold a unit that is no atom, ascending."""
     number = -(-(high - low) // width)
-    held: dict[int, int] = {}
-    for unit in atoms:
-        held[(unit - low) // width] = held.get((unit - low) // width, 0) + 1
-    full = [s for s, atoms_held in sorted(held.items()) if atoms_held == min(width, high - low - s * width)]
-    return number - len(full), full
+    held = Counter((unit - low) // width for unit in atoms)
+    return [s for s in range(number) if held[s] < min(width, high - low - s * width)]

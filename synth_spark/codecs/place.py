@@ -14,11 +14,16 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from synth_spark.codebook import FieldSpec, SourceColumn
 from synth_spark.codecs import number, sql, units
+from synth_spark.codecs.draws import Codes, Draw
 from synth_spark.codecs.edges import SUBJECT_WEIGHT
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS
+from synth_spark.codecs.units import IntArray, Units
 from synth_spark.config import ColumnSettings
 from synth_spark.errors import ConfigError
 
@@ -90,44 +95,35 @@ def units_sql(latitude_sql: str, longitude_sql: str, scale: int) -> str:
     return f"IF({known}, {sql.bind('la', _from_corner(latitude_sql, 90, scale), from_west)}, NULL)"
 
 
-def decode(spec: FieldSpec, code_sqls: list[str], draw_sql: Callable[[int], str]) -> tuple[str, str]:
-    """Expressions of latitude and longitude in the source's types: both of the same draw inside the cell."""
-    scale = spec.params["scale"]
-    unit = number.decode_units(cells(spec), code_sqls, draw_sql)
-    rows, columns, tiles = _size(scale)
-    top = f"m div {100 ** (scale + 1)}L"
-    south = [f"m div {10 * 100**i}L % 10L * {10**i}L" for i in range(scale + 1)]
-    west = [f"m div {100**i}L % 10L * {10**i}L" for i in range(scale + 1)]
-    last = f"m > {tiles + columns}L"  # a null position ends in ELSE
-    from_south = (
-        f"CASE WHEN {last} THEN m - {tiles + columns + 1}L WHEN m >= {tiles}L THEN {rows}L "
-        f"ELSE {' + '.join([f'{top} div 36L * {10 ** (scale + 1)}L', *south])} END"
-    )
-    from_west = (
-        f"CASE WHEN {last} THEN {columns}L WHEN m >= {tiles}L THEN m - {tiles}L "
-        f"ELSE {' + '.join([f'{top} % 36L * {10 ** (scale + 1)}L', *west])} END"
-    )
-    halves = zip(spec.params["types"], ((from_south, 90), (from_west, 180)), strict=True)
-    latitude, longitude = (
-        units.from_units(kind, {"scale": scale}, sql.bind("m", unit, f"{from_corner} - {degrees * 10**scale}L"))
-        for kind, (from_corner, degrees) in halves
-    )
-    return latitude, longitude
+def decoder(spec: FieldSpec) -> Callable[[Codes, Draw], tuple[pa.Array, pa.Array]]:
+    """Codes of N rows and their draws -> N latitudes and longitudes in the source's types, of one draw in the cell."""
+    scale, (of_latitude, of_longitude) = spec.params["scale"], spec.params["types"]
+    to_units = number.UnitsDecoder(cells(spec))
+
+    def decode(codes: Codes, draw: Draw) -> tuple[pa.Array, pa.Array]:
+        found = to_units(codes, draw)
+        latitude, longitude = points(found.values, scale)
+        unit = {"scale": scale}
+        return (
+            units.from_units(of_latitude, unit, Units(latitude, found.missing)),
+            units.from_units(of_longitude, unit, Units(longitude, found.missing)),
+        )
+
+    return decode
 
 
-def point(unit: int, scale: int) -> tuple[int, int]:
-    """Latitude and longitude of a position on the line, in units of the last digit; the inverse of units_sql."""
+def points(position: IntArray, scale: int) -> tuple[IntArray, IntArray]:
+    """Latitudes and longitudes of positions on the line, in units of the last digit; the inverse of units_sql."""
     rows, columns, tiles = _size(scale)
-    if unit >= tiles + columns + 1:
-        south, west = unit - tiles - columns - 1, columns
-    elif unit >= tiles:
-        south, west = rows, unit - tiles
-    else:
-        top, inside = divmod(unit, 100 ** (scale + 1))
-        south, west = (half * 10 ** (scale + 1) for half in divmod(top, 36))
-        for i in range(scale + 1):
-            inside, pair = divmod(inside, 100)
-            south, west = south + pair // 10 * 10**i, west + pair % 10 * 10**i
+    top, inside = np.divmod(position, 100 ** (scale + 1))
+    south, west = (half * 10 ** (scale + 1) for half in np.divmod(top, 36))
+    for i in range(scale + 1):
+        inside, pair = np.divmod(inside, 100)
+        south, west = south + pair // 10 * 10**i, west + pair % 10 * 10**i
+    # beyond the tiles come the north pole's row, then the antimeridian's column
+    pole, antimeridian = position >= tiles, position > tiles + columns
+    south = np.where(antimeridian, position - (tiles + columns + 1), np.where(pole, rows, south))
+    west = np.where(antimeridian, columns, np.where(pole, position - tiles, west))
     return south - 90 * 10**scale, west - 180 * 10**scale
 
 
@@ -147,10 +143,11 @@ def _from_corner(column_sql: str, degrees: int, scale: int) -> str:
 
 def _box(summary: NumberSummary, scale: int, threshold: int) -> tuple[list[float], list[float]]:
     """South-western and north-eastern corner."""
-    points = [(point(start, scale), weight) for start, weight in summary.cells]
+    halves = points(np.array([start for start, _ in summary.cells], dtype=np.int64), scale)
+    weights = [weight for _, weight in summary.cells]
     low, high = [], []
-    for axis, limit in enumerate(_LIMITS.values()):
-        bounds = _kept_bounds(sorted((place[axis], weight) for place, weight in points), threshold)
+    for half, limit in zip(halves, _LIMITS.values(), strict=True):
+        bounds = _kept_bounds(sorted(zip(half.tolist(), weights, strict=True)), threshold)
         first, last = bounds or (-limit * 10**scale, limit * 10**scale)
         # a tenth of a degree at least: the bounds may be somebody's own
         widest = max((last - first) // 10, 10 ** max(0, scale - 1))

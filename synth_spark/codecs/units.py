@@ -7,7 +7,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 FLOATS = ("float", "double")
@@ -21,6 +31,28 @@ LONG_LIMIT = 2**62  # units of all else stay below: sums of two never overflow
 LARGEST_DOUBLE = sys.float_info.max
 MAX_FLOAT_SCALE = 22  # 10**22 is the last power of ten that a double holds exactly
 MAX_DECIMAL_SCALE = 16  # products stay inside DECIMAL(38)
+
+_ARROW_TYPES = {
+    "tinyint": pa.int8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "timestamp_ntz": pa.timestamp("us"),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Units:
+    """Values in units, N of them; where `missing` holds there is none. `missing` is None where that can never be."""
+
+    values: IntArray
+    missing: BoolArray | None = None
 
 
 def is_number(source_type: str) -> bool:
@@ -61,21 +93,30 @@ def to_units(source_type: str, unit: dict[str, Any], column_sql: str) -> str:
     return _present(column_sql, f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * {power} AS BIGINT)")
 
 
-def from_units(source_type: str, unit: dict[str, Any], units_sql: str) -> str:
-    """Expression of the source's own type: the exact inverse of to_units for every value that units can hold."""
-    if source_type in INTEGERS:
-        return f"CAST({units_sql} AS {source_type.upper()})"
-    if source_type == "date":
-        return f"date_from_unix_date(CAST({units_sql} AS INT))"
+def from_units(source_type: str, unit: dict[str, Any], units: Units) -> pa.Array:
+    """Values of the source's own type: the exact inverse of to_units for every value that units can hold."""
+    values: NDArray[Any] = units.values
     if source_type in TIMESTAMPS:
-        return f"CAST(timestamp_micros(({units_sql}) * {unit['micros']}L) AS {source_type.upper()})"
-    scale = int(unit["scale"])
-    if source_type in FLOATS:
-        exact = f"CAST({units_sql} AS DOUBLE)"
-        value = f"{exact} / {_double(10.0**scale)}" if scale >= 0 else f"{exact} * {_double(10.0**-scale)}"
-        return f"CAST({value} AS {source_type.upper()})"
-    one = f"CAST('{1 / 10**scale:.{scale}f}' AS DECIMAL({scale + 1},{scale}))"
-    return f"CAST(CAST({units_sql} AS DECIMAL(19,0)) * {one} AS {source_type.upper()})"
+        values = values * unit["micros"]
+    elif source_type == "date":
+        values = values.astype(np.int32)  # Arrow knows no way from long to date
+    elif source_type in FLOATS:
+        factor = 10.0 ** abs(int(unit["scale"]))
+        exact = values.astype(np.float64)
+        values = exact / factor if unit["scale"] >= 0 else exact * factor
+    array = pa.array(values, mask=units.missing)
+    if source_type.startswith("decimal("):
+        scale = int(unit["scale"])
+        one = pa.scalar(Decimal(1).scaleb(-scale), pa.decimal128(scale + 1, scale))
+        array = pc.multiply(array.cast(pa.decimal128(19, 0)), one)
+    return array.cast(arrow_type(source_type))
+
+
+def arrow_type(source_type: str) -> pa.DataType:
+    """The Arrow type of a source column's type; timestamps with a zone are in UTC, as everywhere here."""
+    if source_type.startswith("decimal("):
+        return pa.decimal128(*decimal_shape(source_type))
+    return _ARROW_TYPES[source_type]
 
 
 def precision_sql(source_type: str, column_sql: str) -> str:

@@ -1,91 +1,117 @@
-"""The times of decoded events, from codes alone: non-decreasing and inside the protected range. [spark]
-
-Works on one row per event: KEY, STEP (0-based), FIRST (the decoded start) and the clock's codes.
-"""
+"""The times of decoded events, from codes alone: non-decreasing and inside the protected range. [plain]"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
+import numpy as np
 
-from synth_spark.codebook import Codebook, FieldSpec
-from synth_spark.codecs import calendar, number, sql
-from synth_spark.codecs.calendar import SAME_DAY
-from synth_spark.codecs.units import LONG_LIMIT
+from synth_spark.codebook import Codebook
+from synth_spark.codecs import calendar
+from synth_spark.codecs.calendar import SAME_DAY, MomentDecoder
+from synth_spark.codecs.draws import Codes, Draw
+from synth_spark.codecs.number import UnitsDecoder
+from synth_spark.codecs.units import BoolArray, IntArray
 
-KEY, STEP, FIRST, TIME = "__key", "__step", "__first", "__time"
-
-Draw = Callable[[int], str]
+_MOMENTS, _WEEKDAY, _ANY_START = 1, 2, 9  # numbers of draws
+_HALF = 31  # bits
 
 
 @dataclass(frozen=True)
-class Coded:
-    """A field with the expressions of its codes and of its draws."""
+class Steps:
+    """The events of subjects, one history after the other, each in its order.
 
-    spec: FieldSpec
-    codes: list[str]
-    draw: Draw
-
-
-def start_sql(spec: FieldSpec, codes: list[str], draw: Draw) -> str:
-    """BIGINT expression: where a history begins (a week, or a time of an integer clock), never null."""
-    if spec.params["missing"] and spec.cardinalities[0] > 1:
-        # the sampler may give events to a subject whose start says that it has none: it gets any start
-        others = spec.cardinalities[0] - 1
-        codes = [f"IF({codes[0]} = 0, CAST(1 + pmod({draw(9)}, {others}L) AS SMALLINT), {codes[0]})", *codes[1:]]
-    earliest = min([*spec.params["atoms"], *spec.params["lows"]], default=0)
-    return f"coalesce({number.decode_units(spec, codes, draw)}, {sql.bigint(earliest)})"
-
-
-def with_time(events: DataFrame, codebook: Codebook, when: Coded, since: Coded) -> DataFrame:
-    """The events with TIME, in units of the clock, from the period's and the elapsed field's codes."""
-    assert codebook.time is not None, "there is a clock"
-    end = int(codebook.time["end"])
-    if since.spec.family == "calendar":
-        return _calendar_time(events, when, since, end=end)
-    return _counted_time(events, codebook, since, end=end)
-
-
-def _calendar_time(events: DataFrame, when: Coded, since: Coded, *, end: int) -> DataFrame:
-    """Days by week and weekday, times within a day add up; see codecs/calendar.py.
-
-    A day that would not be later than the one before it is the same day; what would pass the protected end is cut.
+    subject: row of each event's subject; first: row of the first event of its history; step: 0-based place in it.
     """
-    per_day = int(since.spec.params["per_day"])
-    history = Window.partitionBy(KEY).orderBy(STEP)
-    earlier = history.rowsBetween(Window.unboundedPreceding, -1)
-    so_far = history.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    day = since.codes[0]
-    # only a first event can lack the weekday that it needs
-    weekday = f"IF({day} = {SAME_DAY}, IF({STEP} > 0, NULL, pmod({since.draw(2)}, 7L)), CAST({day} AS BIGINT))"
-    week = number.decode_units(when.spec, when.codes, when.draw)
-    moment = calendar.decode_moment(since.spec, since.codes, "__same", lambda i: since.draw(i + 1))
-    return (
-        events.withColumn("__date", F.expr(f"7L * ({week}) - {-calendar.monday(0)}L + {weekday}"))
-        .withColumn("__before", F.max("__date").over(earlier))
-        .withColumn("__same", F.expr("__before IS NOT NULL AND (__date IS NULL OR __date <= __before)"))
-        .withColumn("__moment", F.expr(moment))
-        .withColumn("__run", F.sum("__moment").over(so_far))
-        .withColumn("__base", F.last(F.expr("IF(__same, NULL, __run - __moment)"), ignorenulls=True).over(so_far))
-        .withColumn("__day", F.expr("IF(__same, __before, __date)"))
-        .withColumn(
-            TIME, F.expr(f"least(__day * {per_day}L + least(__run - __base, {per_day - 1}L), {sql.bigint(end)})")
-        )
-        .drop("__date", "__before", "__same", "__moment", "__run", "__base", "__day")
-    )
+
+    subject: IntArray
+    first: IntArray
+    step: IntArray
+
+    @classmethod
+    def of(cls, lengths: IntArray) -> Steps:
+        """Of subjects with so many events each."""
+        ends = np.cumsum(lengths)
+        first = np.repeat(ends - lengths, lengths)
+        return cls(np.repeat(np.arange(len(lengths)), lengths), first, np.arange(len(first)) - first)
+
+    def running_sum(self, values: IntArray) -> IntArray:
+        """Of a history's events up to each."""
+        total = np.cumsum(values)
+        return total - (total - values)[self.first]
+
+    def greatest_before(self, values: IntArray) -> IntArray:
+        """Of a history's events before each; at the first one, something that is no value."""
+        # histories are lifted one over the other, so that none sees the values of the one before it
+        lift = self.subject * (values.max(initial=0) - values.min(initial=0) + 1)
+        greatest = np.maximum.accumulate(values + lift) - lift
+        return np.where(self.step > 0, np.roll(greatest, 1), greatest)
+
+    def last_where(self, holds: BoolArray) -> IntArray:
+        """Row of the last event up to each for which this holds; it must hold for each first one."""
+        return np.maximum.accumulate(np.where(holds, np.arange(len(holds)), 0))
 
 
-def _counted_time(events: DataFrame, codebook: Codebook, since: Coded, *, end: int) -> DataFrame:
-    """The start and the sum of gaps, never beyond the protected end."""
-    assert codebook.time is not None, "there is a clock"
-    span = max(0, end - int(codebook.time["low"]))
-    units = number.decode_units(since.spec, since.codes, since.draw)
-    gap = f"IF({STEP} = 0, 0L, least(greatest({units}, 0L), {span}L))"
-    history = Window.partitionBy(KEY).orderBy(STEP).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    # a sum of many long gaps may leave the long's range before the protected end cuts it
-    kind = "decimal(38,0)" if codebook.length.params["highs"][-1] * span >= LONG_LIMIT else "bigint"
-    total = F.col(FIRST) + F.sum(F.expr(gap).cast(kind)).over(history)
-    return events.withColumn(TIME, F.least(total, F.lit(end).cast(kind)).cast("bigint"))
+class ClockDecoder:
+    """Codes -> times, in units of the clock."""
+
+    def __init__(self, codebook: Codebook) -> None:
+        assert codebook.time and codebook.start and codebook.period and codebook.elapsed, "there is a clock"
+        start = codebook.start
+        self._start, self._starts = UnitsDecoder(start), start.cardinalities[0]
+        self._has_none = bool(start.params["missing"])
+        self._earliest = min([*start.params["atoms"], *start.params["lows"]], default=0)
+        self._end = int(codebook.time["end"])
+        self._span = max(0, self._end - int(codebook.time["low"]))
+        self._is_calendar = codebook.elapsed.family == "calendar"
+        self._weeks = len(codebook.period.cardinalities)
+        if self._is_calendar:
+            self._per_day = int(codebook.elapsed.params["per_day"])
+            self._week, self._moment = UnitsDecoder(codebook.period), MomentDecoder(codebook.elapsed)
+        else:
+            self._gap = UnitsDecoder(codebook.elapsed)
+
+    def starts(self, codes: Codes, draw: Draw) -> IntArray:
+        """Where N histories begin (a week, or a time of an integer clock), from the start field's codes."""
+        code = codes[0]
+        if self._has_none and self._starts == 1:
+            return np.full(len(code), self._earliest, dtype=np.int64)
+        if self._has_none:
+            # the sampler may give events to a subject whose start says that it has none: it gets any start
+            any_start = 1 + (draw(_ANY_START) % np.uint64(self._starts - 1)).astype(np.int64)
+            code = np.where(code == 0, any_start, code)
+        return self._start([code, *codes[1:]], draw).values
+
+    def times(self, starts: IntArray, steps: Steps, codes: Codes, of_period: Draw, of_elapsed: Draw) -> IntArray:
+        """The time of each event, from the codes of the period and the elapsed field."""
+        when, since = codes[: self._weeks], codes[self._weeks :]
+        if self._is_calendar:
+            return self._dated(steps, self._week(when, of_period).values, since, of_elapsed)
+        return self._counted(starts, steps, since, of_elapsed)
+
+    def _dated(self, steps: Steps, week: IntArray, since: Codes, draw: Draw) -> IntArray:
+        """Days by week and weekday, times within a day add up; see codecs/calendar.py.
+
+        A day that would not be later than the one before it is the same day; what would pass the end is cut.
+        """
+        day = since[0]
+        # only a first event can lack the weekday that it needs
+        weekday = np.where(day == SAME_DAY, (draw(_WEEKDAY) % np.uint64(7)).astype(np.int64), day)
+        date = 7 * week + calendar.monday(0) + weekday
+        date = np.where((day == SAME_DAY) & (steps.step > 0), date.min(initial=0), date)
+        before = steps.greatest_before(date)
+        same = (steps.step > 0) & (date <= before)
+        moment = self._moment(since, same, lambda i: draw(_MOMENTS + i))
+        passed = steps.running_sum(moment)
+        within_day = passed - (passed - moment)[steps.last_where(~same)]
+        time = np.where(same, before, date) * self._per_day + np.minimum(within_day, self._per_day - 1)
+        return np.minimum(time, self._end)
+
+    def _counted(self, starts: IntArray, steps: Steps, since: Codes, draw: Draw) -> IntArray:
+        """The start and the sum of gaps, never beyond the end."""
+        gap = np.where(steps.step == 0, 0, np.clip(self._gap(since, draw).values, 0, self._span))
+        # a sum of many long gaps may leave the long's range before the end cuts it: two halves are summed
+        low = steps.running_sum(gap & (2**_HALF - 1))
+        high = steps.running_sum(gap >> _HALF) + (low >> _HALF)
+        passed = np.where(high >> _HALF > 0, self._span, (high << _HALF) + (low & (2**_HALF - 1)))
+        return np.minimum(starts[steps.subject] + np.minimum(passed, self._span), self._end)

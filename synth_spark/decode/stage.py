@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark import tables
-from synth_spark.codebook import Codebook, SourceTable
+from synth_spark.codebook import Codebook
 from synth_spark.columns import (
     EVENT_INDEX,
     EVENTS_TABLE,
@@ -19,12 +19,15 @@ from synth_spark.columns import (
 )
 from synth_spark.config import Config
 from synth_spark.decode.comments import column_comments
-from synth_spark.decode.events import Decoded, subjects_table, to_tables
 from synth_spark.decode.keys import check_room
+from synth_spark.decode.rows import subjects_table
+from synth_spark.decode.tables import Decoded, arrow_batches, in_key_order, to_tables
 from synth_spark.histories import quoted
 from synth_spark.places import Places
 from synth_spark.progress import spark_progress
 from synth_spark.workspace import RunPaths
+
+LEAST_ROWS, MOST_ROWS = 50_000, 4_000_000  # of a file
 
 Figures = dict[str, int | float | str]
 
@@ -45,14 +48,16 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
     described = subjects_table(codebook)
     if described.key is not None:
         check_room(described.type_of(described.key), num_subjects)
-    decoded = to_tables(sequences, codebook, seed=config.seed)
+    ordered = in_key_order(sequences, codebook, seed=config.seed, files=_files(spark, num_subjects, num_events))
+    decoded = to_tables(ordered, codebook, seed=config.seed)
     properties = {
         "is_synthetic": "true",
         tables.FINGERPRINT: codebook.fingerprint,
         "synth_spark.run_id": paths.run_id,
         "synth_spark.note": "synthetic rows, one run per run_id; the published views show one run",
     }
-    with spark_progress(spark, "decode"):
+    codes = num_events * len(codebook.event_cardinalities) + num_subjects * len(codebook.static_cardinalities)
+    with spark_progress(spark, "decode"), arrow_batches(spark, codes / max(1, num_subjects)):
         for name, rows, expected in _physical(decoded, codebook, paths.run_id, num_subjects, num_events):
             tables.replace_run(rows, published / name, paths.run_id, expected_rows=expected, properties=properties)
     seconds = time.monotonic() - begin
@@ -67,16 +72,16 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
 def _physical(
     decoded: Decoded, codebook: Codebook, run_id: str, num_subjects: int, num_events: int
 ) -> list[tuple[str, DataFrame, int]]:
-    """(table, rows with RUN_ID last and sorted by key inside files, expected rows)."""
+    """(table, rows with RUN_ID last, expected rows)."""
     subjects, events = subjects_table(codebook), codebook.events
     comments = column_comments(subjects, codebook.static_fields, grain="subject")
-    written = [(SUBJECTS_TABLE, decoded.subjects, subjects, comments, num_subjects)]
+    written = [(SUBJECTS_TABLE, decoded.subjects, comments, num_subjects)]
     if decoded.events is not None and events is not None:
         comments = column_comments(events, codebook.event_fields, grain="event")
-        written.append((EVENTS_TABLE, decoded.events, events, comments, num_events))
+        written.append((EVENTS_TABLE, decoded.events, comments, num_events))
     return [
-        (name, _commented(_sorted(rows, table).withColumn(RUN_ID, F.lit(run_id)), comments), expected)
-        for name, rows, table, comments, expected in written
+        (name, _commented(rows.drop(SUBJECT_NUMBER, EVENT_INDEX).withColumn(RUN_ID, F.lit(run_id)), comments), expected)
+        for name, rows, comments, expected in written
     ]
 
 
@@ -85,9 +90,7 @@ def _commented(rows: DataFrame, comments: dict[str, str]) -> DataFrame:
     return rows.select(*(F.col(quoted(c)).alias(c, metadata={"comment": comments[c]}) for c in rows.columns))
 
 
-def _sorted(rows: DataFrame, table: SourceTable) -> DataFrame:
-    """Rows by key inside files, a history in its order, without our own columns."""
-    own = [name for name in (SUBJECT_NUMBER, EVENT_INDEX) if name in rows.columns]
-    order = [quoted(table.key)] if table.key is not None else []
-    order += [EVENT_INDEX] if EVENT_INDEX in own else []
-    return (rows.sortWithinPartitions(*order) if order else rows).drop(*own)
+def _files(spark: SparkSession, num_subjects: int, num_events: int) -> int:
+    """Files of each table: one for each task that runs at once, fewer where they would be small, more where large."""
+    rows = max(num_subjects, num_events)
+    return max(1, min(spark.sparkContext.defaultParallelism, rows // LEAST_ROWS), rows // MOST_ROWS)

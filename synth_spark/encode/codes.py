@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import category, number, place
 from synth_spark.encode.fields import FieldPlan
-from synth_spark.lookups import join_positions, position_column
+from synth_spark.encode.lookups import join_positions, position_column
 
 
 def field_codes(

@@ -22,9 +22,9 @@ from synth_spark.tracking import ENDED, Input, ModelFiles
 if TYPE_CHECKING:
     from synth_spark.pipeline.opened import OpenRun
 
-# of a served model: it draws with torch and decodes with Spark, which brings no Java
+# of a served model, which needs no Spark
 _REQUIREMENTS = (
-    "numpy", "pandas", "psutil", "pyarrow", "pydantic", "pyspark", "PyYAML", "safetensors", "scipy", "torch",
+    "numpy", "pandas", "psutil", "pyarrow", "pydantic", "PyYAML", "safetensors", "scipy", "torch",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The columns of a served answer, told by the codebook alone. [spark]
+"""The columns of a served answer, told by the codebook alone. [plain]
 
 One row per synthetic subject: the subject's columns, and its events as a list of rows with the source's event columns.
 What JSON has no type for (dates, timestamps, decimals) is text, as Spark writes it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from synth_spark.codebook import Codebook, SourceTable
 from synth_spark.columns import EVENTS_TABLE
-from synth_spark.decode.events import subjects_table
+from synth_spark.decode.rows import subjects_table
 
 TEXT = "string"
 _JSON_TYPES = {  # Spark's type -> MLflow's; whatever is not named here becomes TEXT

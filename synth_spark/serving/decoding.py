@@ -1,65 +1,58 @@
-"""Codes -> the rows of a served answer, by the decode stage's own expressions in a session of the server. [spark]"""
+"""Codes -> the rows of a served answer, by the decode stage's own decoder. [plain]"""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
 from synth_spark.codebook import Codebook, SourceTable
-from synth_spark.columns import EVENT_INDEX, SUBJECT_NUMBER
-from synth_spark.decode.events import subjects_table, to_tables
-from synth_spark.histories import quoted
-from synth_spark.sample.udf import SPARK_SCHEMA
+from synth_spark.columns import NUM_EVENTS, SUBJECT_NUMBER
+from synth_spark.decode.rows import RowDecoder
 from synth_spark.serving.answer import TEXT, answer_columns, events_column, json_types
-from synth_spark.session import get_spark
-
-_ANSWER, _EVENT, _ROWS = "__answer", "__event", "__rows"
 
 
-def open_session() -> SparkSession:
-    """A session with settings of its own, in UTC; its Spark is the one that runs in this process, or a new local one.
-
-    Raises:
-        EnvironmentProblem: there is no Java to start Spark with.
-    """
-    spark = get_spark(delta=False).newSession()
-    spark.conf.set("spark.sql.session.timeZone", "UTC")  # timestamps become text
-    spark.conf.set("spark.sql.execution.arrow.pyspark.enabled", "true")
-    return spark
-
-
-def decode_answer(spark: SparkSession, drawn: pa.Table, codebook: Codebook, *, seed: int) -> pd.DataFrame:
+def decode_answer(drawn: pa.Table, codebook: Codebook, *, seed: int) -> pd.DataFrame:
     """One row per subject of `drawn` (rows of sampled_sequences), by subject number; columns as answer_columns tells.
 
     Values are Python's own, None where one is missing, so that they pass through JSON as they are.
     """
-    sequences = spark.createDataFrame(drawn.to_pandas(), SPARK_SCHEMA)
-    rows = _texts(sequences, codebook, seed).orderBy(SUBJECT_NUMBER).collect()  # as many as were asked for
-    records: list[dict[str, Any]] = json.loads(f"[{','.join(row[_ANSWER] for row in rows)}]")
+    decoder = RowDecoder(codebook, seed=seed)
+    records: list[dict[str, Any]] = []
+    for batch in drawn.sort_by(SUBJECT_NUMBER).combine_chunks().to_batches():
+        subjects = _records(decoder.subjects(batch), decoder.subjects_table)
+        name = events_column(codebook)
+        if name is not None and codebook.events is not None:
+            events = [event for part in decoder.events(batch) for event in _records(part, codebook.events)]
+            first = 0
+            for subject, number in zip(subjects, batch.column(NUM_EVENTS).to_pylist(), strict=True):
+                subject[name] = events[first : first + number]
+                first += number
+        records += subjects
     return pd.DataFrame(records, columns=list(answer_columns(codebook)), dtype=object)
 
 
-def _texts(sequences: DataFrame, codebook: Codebook, seed: int) -> DataFrame:
-    """SUBJECT_NUMBER and the subject's part of the answer as JSON."""
-    decoded = to_tables(sequences, codebook, seed=seed)
-    answers = decoded.subjects.select(SUBJECT_NUMBER, _record(subjects_table(codebook)).alias(_ANSWER))
-    name = events_column(codebook)
-    if name is not None and codebook.events is not None and decoded.events is not None:
-        event = F.struct(EVENT_INDEX, _record(codebook.events).alias(_EVENT))
-        histories = decoded.events.groupBy(SUBJECT_NUMBER).agg(F.sort_array(F.collect_list(event)).alias(_ROWS))
-        own = F.coalesce(F.col(_ROWS)[_EVENT], F.array())
-        answers = answers.join(histories, SUBJECT_NUMBER, "left")
-        answers = answers.withColumn(_ANSWER, F.col(_ANSWER).withField(name, own))
-    return answers.select(SUBJECT_NUMBER, F.to_json(_ANSWER, {"ignoreNullFields": "false"}).alias(_ANSWER))
+def _records(rows: pa.RecordBatch, table: SourceTable) -> list[dict[str, Any]]:
+    """Rows of a source table, with text where JSON has no type."""
+    texts = {name for name, kind in json_types(table).items() if kind == TEXT}
+    columns = {
+        column.name: _text(rows.column(column.name)) if column.name in texts else _value(rows.column(column.name))
+        for column in table.columns
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _record(table: SourceTable) -> Column:
-    """A row of a source table as a struct, with text where JSON has no type."""
-    types = json_types(table)
-    values = {name: F.col(quoted(name)) for name in types}
-    return F.struct(*((values[n].cast(TEXT) if kind == TEXT else values[n]).alias(n) for n, kind in types.items()))
+def _value(values: pa.Array) -> list[Any]:
+    """Python's values; a float of 32 bits is the shortest number that it rounds from, as where it is printed."""
+    exact = values.cast(pa.string()).cast(pa.float64()) if pa.types.is_float32(values.type) else values
+    return list(exact.to_pylist())
+
+
+def _text(values: pa.Array) -> list[Any]:
+    """As Spark writes them: times without a zone and without zeros that say nothing."""
+    if pa.types.is_timestamp(values.type):
+        whole = values.cast(pa.timestamp("us")).cast(pa.string())
+        return list(pc.replace_substring_regex(whole, r"\.0+$|(\.\d*[1-9])0+$", r"\1").to_pylist())
+    return list(values.cast(pa.string()).to_pylist())

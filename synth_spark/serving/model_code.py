@@ -2,7 +2,7 @@
 
 A request row asks for `num_subjects` synthetic subjects drawn with `seed`; the answer has one row per subject: its
 columns as in the source, and its events. The same seed gives the same subjects as the stages sample and decode, and
-fewer of them are a prefix of more. Drawing is torch in this process, decoding Spark beside it, so it needs Java.
+fewer of them are a prefix of more. It needs neither Spark nor Java.
 """
 
 from __future__ import annotations
@@ -22,23 +22,17 @@ class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defi
     """Draws synthetic subjects with their events."""
 
     def load_context(self, context: Any) -> None:
-        """Load the weights and start Spark, once.
-
-        Raises:
-            EnvironmentProblem: no Java; the message says what to install.
-        """
+        """Load the weights, once."""
         from synth_spark.model.checkpoint import load_checkpoint
         from synth_spark.model.generate import Generator
-        from synth_spark.serving.decoding import open_session
 
         if os.environ.get(BEING_LOGGED):
-            raise _refusal("a model is not tried while it is logged: that would start Spark for it")
+            raise _refusal("a model is not tried while it is logged: the process of a line holds no weights")
         loaded = load_checkpoint(Path(context.artifacts["model"]))
         self.generator = Generator(loaded.model, loaded.trained_in)
         self.codebook = loaded.codebook
         self.chunk_subjects = int(context.model_config["chunk_subjects"])
         self.max_subjects = int(context.model_config["max_subjects"])
-        self.spark = open_session()
         self.drawing = threading.Lock()  # a server answers in threads, and torch uses all processors for each draw
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -68,7 +62,7 @@ class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defi
         with self.drawing:
             parts = [rows for chunk in range(plan.num_chunks) for rows in sample_rows(self.generator, plan, chunk)]
         drawn = pa.Table.from_batches(parts, ARROW_SCHEMA)
-        return decode_answer(self.spark, drawn, self.codebook, seed=seed)
+        return decode_answer(drawn, self.codebook, seed=seed)
 
 
 def _refusal(reason: str) -> Exception:

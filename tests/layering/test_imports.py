@@ -31,7 +31,7 @@ ROOMS = {
     "publish": {"plain", "spark"},
     "codecs": {"plain"},
     "report": {"plain"},
-    "serving": {"plain", "spark", "mlflow"},
+    "serving": {"plain", "mlflow"},
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -125,11 +127,15 @@ def test_the_scale_is_what_the_data_need_and_both_types_hold(
     assert place.choose_scale(types, [{"scale": digits} for digits in needed]) == expected
 
 
+def _points(positions: Sequence[int], scale: int) -> list[tuple[int, int]]:
+    return list(zip(*(half.tolist() for half in place.points(np.array(positions), scale)), strict=True))
+
+
 @pytest.mark.parametrize("scale", [0, 1])
 def test_the_line_passes_every_place_once(scale: int) -> None:
     number = (180 * 10**scale + 1) * (360 * 10**scale + 1)
     units = range(number) if scale == 0 else range(0, number, 97)
-    points = {place.point(unit, scale) for unit in units}
+    points = set(_points(units, scale))
     assert len(points) == len(units)
     assert all(abs(y) <= 90 * 10**scale and abs(x) <= 180 * 10**scale for y, x in points)
 
@@ -137,7 +143,7 @@ def test_the_line_passes_every_place_once(scale: int) -> None:
 @given(unit=some.integers(0, 180 * 360 * 100**6 - 1), level=some.integers(0, 6))
 def test_what_lies_between_round_numbers_lies_in_one_tile(unit: int, level: int) -> None:
     first = unit // 100**level * 100**level
-    corner, last, inside = (place.point(u, 6) for u in (first, first + 100**level - 1, unit))
+    corner, last, inside = _points((first, first + 100**level - 1, unit), 6)
     side = 10**level - 1
     assert [corner[0] % 10**level, corner[1] % 10**level] == [0, 0]
     assert (last[0] - corner[0], last[1] - corner[1]) == (side, side)
@@ -180,7 +186,7 @@ def test_a_fit_keeps_shared_places_and_cells_of_enough_subjects() -> None:
     spec = _fit({**airports, **homes})
     cells = spec.params["cells"]["params"]
     assert spec.columns == ("lat", "lon") and spec.family == "place" and len(spec.cardinalities) == 2
-    assert [place.point(unit, 2) for unit in cells["atoms"][:2]] == [(4064, -7378), (3394, -11841)]
+    assert _points(cells["atoms"][:2], 2) == [(4064, -7378), (3394, -11841)]
     assert len(cells["lows"]) > 20
     units = sorted(_unit(round(y * 100), round(x * 100), 2) for y, x in homes)
     for low, high in zip(cells["lows"], cells["highs"], strict=True):

@@ -7,12 +7,16 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
 from synth_spark.codecs import calendar, length
+from synth_spark.codecs.draws import Draws
+from synth_spark.decode.clock import ClockDecoder, Steps
 from synth_spark.encode.clock import Clock, end_of
 from tests.uncompiled import uncompiled
 
@@ -83,21 +87,20 @@ def _fitted(subjects: DataFrame, events: DataFrame, clock: Clock, last: int) -> 
     )
 
 
-def _draw(i: int) -> str:
-    return f"(xxhash64(n, __step, {i}) & 9223372036854775807L)"
-
-
-def _decoded(coded: DataFrame, codebook: Codebook) -> list[Any]:
-    """(n, step, time, u as it was)."""
-    from synth_spark.decode.clock import Coded, start_sql, with_time
-
+def _decoded(coded: pd.DataFrame, codebook: Codebook) -> list[Any]:
+    """Rows with n, step, time, and u as it was; by n and step."""
     start, period, elapsed = _fields(codebook)
-    first = start_sql(start, [f"s{i}" for i in range(len(start.cardinalities))], lambda i: f"(xxhash64(n, {i}) & 255L)")
-    rows = coded.selectExpr("*", "n AS __key", f"{first} AS __first")
-    codes = [f"c{i}" for i in range(len(period.cardinalities) + len(elapsed.cardinalities))]
-    when = Coded(period, codes[: len(period.cardinalities)], _draw)
-    since = Coded(elapsed, codes[len(period.cardinalities) :], _draw)
-    return with_time(rows, codebook, when, since).select("n", "__step", "__time", "u").orderBy("n", "__step").collect()
+    rows = coded.sort_values(["n", "step"], ignore_index=True)
+    first = rows[rows["step"] == 0]
+    steps, clock = Steps.of(rows.groupby("n").size().to_numpy()), ClockDecoder(codebook)
+    assert list(steps.step) == list(rows["step"])
+    of_start = [first[f"s{i}"].to_numpy().astype(np.intp) for i in range(len(start.cardinalities))]
+    starts = clock.starts(of_start, Draws(1, first["n"].to_numpy()).of(0))
+    number = len(period.cardinalities) + len(elapsed.cardinalities)
+    codes = [rows[f"c{i}"].to_numpy().astype(np.intp) for i in range(number)]
+    draws = Draws(2, rows["n"].to_numpy(), rows["step"].to_numpy())
+    times = clock.times(starts, steps, codes, draws.of(0), draws.of(1))
+    return list(rows.assign(time=times)[["n", "step", "time", "u"]].to_dict(orient="records"))
 
 
 def _fields(codebook: Codebook) -> tuple[FieldSpec, FieldSpec, FieldSpec]:
@@ -106,13 +109,13 @@ def _fields(codebook: Codebook) -> tuple[FieldSpec, FieldSpec, FieldSpec]:
     return start, period, elapsed
 
 
-def _coded(subjects: DataFrame, events: DataFrame, clock: Clock, codebook: Codebook) -> DataFrame:
+def _coded(subjects: DataFrame, events: DataFrame, clock: Clock, codebook: Codebook) -> pd.DataFrame:
     start, period, elapsed = _fields(codebook)
     codes, rows = clock.encode_start(subjects, start)
     of_start = rows.selectExpr("n", *(f"{c} AS s{i}" for i, c in enumerate(codes)))
     encoded, rows = clock.encode_events(events.selectExpr("*", "u AS kept"), period, elapsed)
     codes = [f"{c} AS c{i}" for i, c in enumerate(encoded)]
-    return rows.selectExpr("n", "kept AS u", "i AS __step", *codes).join(of_start, "n")
+    return rows.selectExpr("n", "kept AS u", "i AS step", *codes).join(of_start, "n").toPandas()
 
 
 def _is_exact(codebook: Codebook) -> bool:
@@ -154,10 +157,10 @@ def test_times_come_back_in_order_and_inside(
         inside = {week for low, high in _bins(_fields(codebook)[1].params) for week in range(low, high)}
         for row in rows:
             date = row["u"] // per_day
-            assert row["__time"] // per_day == date or (date + 3) // 7 not in inside, "the day comes back"
-    kept = {row["n"] for row in rows if row["__time"] == last}
+            assert row["time"] // per_day == date or (date + 3) // 7 not in inside, "the day comes back"
+    kept = {row["n"] for row in rows if row["time"] == last}
     if _is_exact(codebook) and not any(_clipped(histories, clock, codebook)):
-        assert all(row["__time"] == row["u"] for row in rows if row["n"] not in kept)
+        assert all(row["time"] == row["u"] for row in rows if row["n"] not in kept)
     for frame in (subject_rows, event_rows):
         frame.unpersist()
 
@@ -179,7 +182,7 @@ def test_times_that_many_share_come_back_exactly(small: SparkSession, kind: str,
     assert _is_exact(codebook)
     assert not any(_clipped(histories, clock, codebook))
     rows = _decoded(_coded(subject_rows, event_rows, clock, codebook), codebook)
-    assert [row["__time"] for row in rows] == [row["u"] for row in rows] and len(rows) == sum(map(len, histories))
+    assert [row["time"] for row in rows] == [row["u"] for row in rows] and len(rows) == sum(map(len, histories))
 
 
 @pytest.mark.parametrize(("kind", "unit"), KINDS)
@@ -198,13 +201,11 @@ def test_codes_that_no_history_had_still_give_times_in_order(
         for n in range(300)
         for step in range(n % 9)
     ]
-    names = [f"c{i} smallint" for i in range(len(cardinalities))]
-    names += [f"s{i} smallint" for i in range(len(start.cardinalities))]
-    columns = ", ".join(["n bigint", "u bigint", "__step int", *names])
-    rows = _decoded(small.createDataFrame(made, columns), codebook)
+    names = [f"c{i}" for i in range(len(cardinalities))] + [f"s{i}" for i in range(len(start.cardinalities))]
+    rows = _decoded(pd.DataFrame(made, columns=["n", "u", "step", *names]), codebook)
     assert len(rows) == len(made)
     _check_order(rows, last)
-    assert len({row["__time"] for row in rows}) > 20, "codes say something"
+    assert len({row["time"] for row in rows}) > 20, "codes say something"
 
 
 def _codes(seed: int, cardinalities: tuple[int, ...]) -> tuple[int, ...]:
@@ -215,9 +216,9 @@ def _codes(seed: int, cardinalities: tuple[int, ...]) -> tuple[int, ...]:
 def _check_order(rows: list[Any], last: int) -> None:
     before: dict[int, int] = {}
     for row in rows:
-        assert row["__time"] is not None and row["__time"] <= last
-        assert row["__step"] == 0 or row["__time"] >= before[row["n"]]
-        before[row["n"]] = row["__time"]
+        assert row["time"] is not None and row["time"] <= last
+        assert row["step"] == 0 or row["time"] >= before[row["n"]]
+        before[row["n"]] = row["time"]
 
 
 def _bins(params: dict[str, Any]) -> list[tuple[int, int]]:

@@ -8,14 +8,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
+from numpy.typing import NDArray
 
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import CODECS, number, units
+from synth_spark.codecs import category, number, units
+from synth_spark.codecs.draws import Draws
 from synth_spark.codecs.rounding import DECIMAL_STEPS
 from tests.uncompiled import uncompiled
 
@@ -170,6 +175,9 @@ def _check_support(table: DataFrame, unit_sql: str, summary: NumberSummary) -> N
     assert summary.support == most
 
 
+CODECS: dict[str, ModuleType] = {"category": category, "number": number}
+
+
 def _coded(rows: DataFrame, spec: FieldSpec, name: str) -> tuple[DataFrame, list[str]]:
     """The rows with what the codes of a column need, and expressions of these, as encode has them."""
     from synth_spark.encode.codes import number_codes
@@ -180,24 +188,21 @@ def _coded(rows: DataFrame, spec: FieldSpec, name: str) -> tuple[DataFrame, list
     return rows, codes[name]
 
 
-def _draw(i: int) -> str:
-    return f"(xxhash64(u, {i}) & 9223372036854775807L)"
+def _decoded(spec: FieldSpec, codes: list[NDArray[Any]]) -> pa.Array:
+    """A value for each row of codes, each with draws of its own."""
+    return CODECS[spec.family].decoder(spec)(codes, Draws(5, np.arange(len(codes[0]))).of(0))
 
 
 def _check_codes(spark: SparkSession, specs: list[FieldSpec]) -> None:
     """encode(decode(c, u)) == c for all codes but rare ones."""
     tests = []
     for spec in specs:
-        codec = CODECS[spec.family]
-        codes = ["a", "b"][: len(spec.cardinalities)]
-        every = (
-            spark.range(spec.cardinalities[0])
-            .selectExpr("CAST(id AS SMALLINT) AS a")
-            .crossJoin(spark.range(7).selectExpr("id AS u", "CAST(id * 41 % 256 AS SMALLINT) AS b"))
-        )
-        back = every.selectExpr("a", f"{codec.decode(spec, codes, _draw)} AS value")
-        rows, codes = _coded(back, spec, "value")
-        again = rows.selectExpr("a", f"{codes[0]} AS again")
+        a, u = (part.ravel() for part in np.indices((spec.cardinalities[0], 7)))
+        codes = [a, u * 41 % 256 % spec.cardinalities[-1]][: len(spec.cardinalities)]
+        rows = spark.createDataFrame(pa.table({"a": a, "value": _decoded(spec, codes)}))
+        assert rows.schema["value"].dataType.simpleString() == spec.source_type
+        rows, encoded = _coded(rows, spec, "value")
+        again = rows.selectExpr("a", f"{encoded[0]} AS again")
         if spec.family == "category" and spec.params["rare"]:
             again = again.where(f"a <> {int(spec.params['missing'])}")
         tests.append(
@@ -211,14 +216,19 @@ def _check_codes(spark: SparkSession, specs: list[FieldSpec]) -> None:
 
 def _check_values(table: DataFrame, specs: list[FieldSpec]) -> None:
     """decode(encode(x)) is x for what is kept exactly, else lies in x's bin or in the kept range."""
-    rows = table.selectExpr("*", "n AS u")
     assert not table.count() or any(spec.params["missing"] for spec in specs)
-    asked = []
+    rows, texts = table, []
     for spec in specs:
-        codec, name = CODECS[spec.family], spec.name
-        rows, encoded = _coded(rows, spec, name)
-        codes = [f"({code})" for code in encoded]
-        back = codec.decode(spec, codes, _draw)
+        rows, encoded = _coded(rows, spec, spec.name)
+        texts += [f"{text} AS {spec.name}_{i}" for i, text in enumerate(encoded)]
+    values = [spec.name for spec in specs]
+    held = rows.selectExpr(*values, *texts).toArrow()
+    for spec in specs:
+        codes = [held[f"{spec.name}_{i}"].to_numpy().astype(np.intp) for i in range(len(spec.cardinalities))]
+        held = held.append_column(f"{spec.name}_back", _decoded(spec, codes))
+    rows, asked = table.sparkSession.createDataFrame(held), []
+    for spec in specs:
+        name, back = spec.name, f"{spec.name}_back"
         if spec.family == "category":
             exact = f"{name} IS NULL OR array_contains({_texts(spec)}, CAST({name} AS STRING))"
             asked.append(f"count_if(({exact}) AND NOT {back} <=> {name})")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import category
+from synth_spark.codecs.draws import Draws
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -31,13 +33,9 @@ def _spec(values: list[str], *, missing: bool, rare: str = "sample") -> FieldSpe
     return category.fit("x", "string", kept, missing=missing, rare=rare, rare_marker="_RARE_")
 
 
-def _draw(i: int) -> str:
-    return f"(xxhash64(u, {i}) & 9223372036854775807L)"
-
-
 def _encoded(rows: DataFrame, spec: FieldSpec) -> DataFrame:
     """The rows with the codes of column `x`: c0, c1, ..."""
-    from synth_spark.lookups import join_positions, position_column
+    from synth_spark.encode.lookups import join_positions, position_column
 
     if category.is_large(spec):
         rows = join_positions(rows, {"x": spec})
@@ -49,15 +47,11 @@ def _encoded(rows: DataFrame, spec: FieldSpec) -> DataFrame:
 
 def _decoded(rows: DataFrame, spec: FieldSpec) -> DataFrame:
     """The rows with the value of the codes c0, c1, ... as column `x`."""
-    from synth_spark.lookups import join_values, value_column
-
-    codes = [f"c{i}" for i in range(len(spec.cardinalities))]
-    if category.is_large(spec):
-        rows = join_values(rows, {"x": (spec, category.decode_positions(spec, codes, _draw))})
-        value = category.from_text(spec, value_column("x"))
-    else:
-        value = category.decode(spec, codes, _draw)
-    return rows.selectExpr("u", *codes, f"{value} AS x")
+    names = [f"c{i}" for i in range(len(spec.cardinalities))]
+    held = rows.select("u", *names).toArrow()
+    codes = [held[name].to_numpy().astype(np.intp) for name in names]
+    values = category.decoder(spec)(codes, Draws(5, held["u"].to_numpy()).of(0))
+    return rows.sparkSession.createDataFrame(held.append_column("x", values))
 
 
 @pytest.mark.parametrize("missing", [True, False])

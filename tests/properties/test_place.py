@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import place, units
+from synth_spark.codecs.draws import Draws
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -162,10 +165,6 @@ def _check_protection(spec: FieldSpec, points: dict[int, int]) -> None:
         assert edge % 100 == 0 or points.get(edge, THRESHOLD) >= THRESHOLD
 
 
-def _draw(i: int) -> str:
-    return f"(xxhash64(u, {i}) & 9223372036854775807L)"
-
-
 def _coded(rows: DataFrame, spec: FieldSpec) -> tuple[DataFrame, list[str]]:
     """The rows with what the codes of the place y, x need, and expressions of these, as encode has them."""
     from synth_spark.encode.codes import number_codes
@@ -175,13 +174,20 @@ def _coded(rows: DataFrame, spec: FieldSpec) -> tuple[DataFrame, list[str]]:
     return rows, codes["place"]
 
 
+def _shown(codes: pa.Table, spec: FieldSpec, *names: str) -> pa.Table:
+    """The table with the places that the codes a and b decode to, as columns of these names."""
+    held = [codes[name].to_numpy().astype(np.intp) for name in ("a", "b")[: len(spec.cardinalities)]]
+    for name, half in zip(names, place.decoder(spec)(held, Draws(5, codes["u"].to_numpy()).of(0)), strict=True):
+        codes = codes.append_column(name, half)
+    return codes
+
+
 def _decoded(rows: DataFrame, spec: FieldSpec) -> DataFrame:
     """The rows, their codes a and b, and the place y2, x2 that these decode to."""
     rows, codes = _coded(rows, spec)
-    names = ["a", "b"][: len(codes)]
-    coded = rows.selectExpr("*", "hash(y, x, n) AS u", *(f"{c} AS {n}" for c, n in zip(codes, names, strict=True)))
-    back = place.decode(spec, names, _draw)
-    return coded.selectExpr("*", f"{back[0]} AS y2", f"{back[1]} AS x2")
+    named = [f"{code} AS {name}" for code, name in zip(codes, ("a", "b"), strict=False)]
+    coded = rows.selectExpr("y", "x", "CAST(hash(y, x, n) AS BIGINT) AS u", *named).toArrow()
+    return rows.sparkSession.createDataFrame(_shown(coded, spec, "y2", "x2"))
 
 
 def _check_codes(spark: SparkSession, spec: FieldSpec) -> None:
@@ -193,10 +199,9 @@ def _check_codes(spark: SparkSession, spec: FieldSpec) -> None:
     slices += [
         -(-(high - low) // width) for low, high, width in zip(cells["lows"], cells["highs"], widths, strict=False)
     ]
-    every = spark.createDataFrame([(a, b * 37 % n) for a, n in enumerate(slices) for b in range(7)], "a int, b int")
-    every = every.distinct().crossJoin(spark.range(5).selectExpr("id AS u"))
-    back = place.decode(spec, names, _draw)
-    shown = every.selectExpr("*", f"{back[0]} AS y", f"{back[1]} AS x")
+    every = sorted({(a, b * 37 % n, u) for a, n in enumerate(slices) for b in range(7) for u in range(5)})
+    table = pa.table(dict(zip("abu", map(list, zip(*every, strict=True)), strict=True)))
+    shown = spark.createDataFrame(_shown(table, spec, "y", "x"))
     rows, codes = _coded(shown, spec)
     again = rows.selectExpr("*", *(f"{c} AS {n}2" for c, n in zip(codes, names, strict=True)))
     # a slice of atoms only is never a code of data; decoding moves it

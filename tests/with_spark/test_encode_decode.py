@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_spark.codebook import Codebook, SourceColumn
-from synth_spark.codecs import category
 from synth_spark.config import parse_config
 from synth_spark.manifest import Manifest
 from synth_spark.workspace import RunPaths, Workspace
@@ -203,7 +202,7 @@ def test_decoding_does_not_depend_on_partitioning_and_keeps_order(
     spark: SparkSession, encoded: tuple[RunPaths, Path], partitions: int
 ) -> None:
     from synth_spark import tables
-    from synth_spark.decode.events import to_tables
+    from synth_spark.decode.tables import to_tables
 
     codebook = Codebook.load(encoded[0].codebook)
     sequences = tables.read_table(spark, encoded[0].sequences)
@@ -223,7 +222,7 @@ def test_decoding_does_not_depend_on_partitioning_and_keeps_order(
 def test_kept_values_survive_the_round_trip(spark: SparkSession, encoded: tuple[RunPaths, Path]) -> None:
     """Training rows decoded again: shares of the common values, missing values and the mean time stay."""
     from synth_spark import tables
-    from synth_spark.decode.events import to_tables
+    from synth_spark.decode.tables import to_tables
 
     paths, folder = encoded
     decoded = to_tables(tables.read_table(spark, paths.sequences), Codebook.load(paths.codebook), seed=3).events
@@ -245,22 +244,19 @@ def test_kept_values_survive_the_round_trip(spark: SparkSession, encoded: tuple[
     assert list(ours) == pytest.approx(list(theirs), abs=0.02)
 
 
-def test_a_served_answer_holds_what_decoding_gives(
-    spark: SparkSession, encoded: tuple[RunPaths, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Names that SQL must quote, missing values, categories behind a join, subjects without events."""
+def test_a_served_answer_holds_what_decoding_gives(spark: SparkSession, encoded: tuple[RunPaths, Path]) -> None:
+    """Names that SQL must quote, missing values, subjects without events."""
     import pyarrow as pa
 
     from synth_spark import tables
-    from synth_spark.decode.events import to_tables
+    from synth_spark.decode.tables import to_tables
     from synth_spark.sample.worker import ARROW_SCHEMA
-    from synth_spark.serving.decoding import decode_answer, open_session
+    from synth_spark.serving.decoding import decode_answer
 
-    monkeypatch.setattr(category, "LITERAL_VALUES", 5)
     codebook = Codebook.load(encoded[0].codebook)
     few = tables.read_table(spark, encoded[0].sequences).where("subject_number < 60 AND num_events < 10")
     drawn = pa.Table.from_pandas(few.toPandas(), ARROW_SCHEMA)
-    answer = decode_answer(open_session(), drawn, codebook, seed=3)
+    answer = decode_answer(drawn, codebook, seed=3)
     decoded = to_tables(few, codebook, seed=3)
     assert decoded.events is not None
     subjects = decoded.subjects.orderBy("subject_number").drop("subject_number").collect()

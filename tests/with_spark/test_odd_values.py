@@ -125,7 +125,7 @@ def quick(spark_session: SparkSession) -> Iterator[SparkSession]:
 def _round_trip(spark: SparkSession, folder: Path, events: DataFrame, **settings: Any) -> DataFrame:
     """Events written, fitted, encoded and decoded again: subject_number, __event_index and the columns."""
     from synth_spark import tables
-    from synth_spark.decode.events import to_tables
+    from synth_spark.decode.tables import to_tables
     from synth_spark.encode.stage import run_encode
 
     events.coalesce(1).write.parquet(str(folder / "events"))

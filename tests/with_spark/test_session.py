@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -79,15 +79,6 @@ def test_without_jars_it_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(session, "missing_jars", lambda: ["delta-storage"])
     with pytest.raises(EnvironmentProblem, match=r"delta-storage missing.*make setup"):
         session.get_spark()
-
-
-def test_without_delta_nobody_asks_for_its_jars(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_running_session", lambda: None)
-    monkeypatch.setattr(session, "missing_jars", lambda: ["delta-storage"])
-    monkeypatch.setattr(session, "_start", lambda settings, *_: settings)
-    settings: Any = session.get_spark(delta=False)
-    assert settings["spark.sql.session.timeZone"] == "UTC"
-    assert not [value for value in settings.values() if "io.delta" in value]
 
 
 @pytest.mark.parametrize(

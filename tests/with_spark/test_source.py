@@ -179,16 +179,3 @@ def test_the_split_is_the_hmac_of_the_key(spark: SparkSession) -> None:
     assert not any(count_by_split(asked, None, salt=SALT, seed=5, split=part).values())  # erase finds nobody else
     held = of_split(Histories(subjects, subjects), assignment, ["holdout"])
     assert held.subjects.count() == held.events.count() == sizes["holdout"]
-
-
-@pytest.mark.parametrize("kind", ["tinyint", "smallint", "int", "bigint", "string", "decimal(6,0)", "decimal(20,0)"])
-def test_keys_are_unique_typed_and_seeded(spark: SparkSession, kind: str) -> None:
-    from synth_spark.decode.keys import key_bits, key_sql
-
-    number = min(2 ** key_bits(kind), 20_000)
-    rows = spark.range(number).selectExpr(f"{key_sql('id', kind, 7)} AS a", f"{key_sql('id', kind, 8)} AS b")
-    assert rows.schema["a"].dataType.simpleString() == kind
-    assert rows.select("a").distinct().count() == rows.select("b").distinct().count() == number
-    if kind != "string":
-        assert rows.where("a < 1").count() == 0
-    assert rows.where("a = b").count() <= number // 4

@@ -30,7 +30,7 @@ KINDS = [
 @pytest.mark.long
 def test_two_hundred_columns(spark: SparkSession, tmp_path: Path) -> None:
     from synth_spark import tables
-    from synth_spark.decode.events import to_tables
+    from synth_spark.decode.tables import to_tables
     from synth_spark.encode.stage import run_encode
 
     columns = [f"{KINDS[i % len(KINDS)].format(k=2 + i % 11)} AS `column {i}`" for i in range(NUM_COLUMNS)]

@@ -63,7 +63,7 @@ class Tables:
 def there_and_back(spark: SparkSession, folder: Path, document: dict[str, Any]) -> dict[str, DataFrame]:
     """The source encoded and decoded again, in its own columns: subjects and events."""
     from synth_spark import tables
-    from synth_spark.decode.events import to_tables
+    from synth_spark.decode.tables import to_tables
     from synth_spark.encode.stage import run_encode
 
     paths = Workspace.at(folder / "workspace").run("r")
