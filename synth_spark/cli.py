@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synth_spark.errors import SynthError, interruption
+from synth_spark.errors import SynthError, TrainingError, interruption
 from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.seeds import MOST_SUBJECTS
@@ -373,7 +373,9 @@ def _guarded(work: Callable[[], object], debug: bool) -> None:
         if outside is not None:
             typer.echo(outside[1], err=True)
             raise typer.Exit(outside[0]) from None
-        problem = error if isinstance(error, SynthError) else shortage(error)
+        # what a rank met is text in the error that tells of it
+        known = error if isinstance(error, SynthError) else None
+        problem = known if known is not None and not isinstance(known, TrainingError) else shortage(error) or known
         if problem is None:
             raise
         if debug:

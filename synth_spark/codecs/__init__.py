@@ -1,6 +1,6 @@
-"""Values <-> codes: one module per family, both directions in one file. [plain]
+"""Values <-> codes, in arrays: one module per family, both directions in one file. [plain]
 
-To codes by Spark SQL text, as fitting counts by: `encode -> list of SMALLINT expressions`, one per sub-column. Back by
-arrays: `decoder(spec) -> (codes, draw) -> Arrow array of the source's type`, where draw(i) are keyed random words. For
-every code c and draw u: encode(decode(c, u)) == c, except for rare codes, which decode to kept values.
+`encoder(spec)`: an Arrow array of what is coded (units as BIGINT, or texts) -> codes of each sub-column.
+`decoder(spec)`: codes and keyed draws -> an Arrow array of the source's type. For every code c and draw u:
+encode(decode(c, u)) == c, except for rare codes, which decode to kept values.
 """

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import number, sql
+from synth_spark.codecs import number
 from synth_spark.codecs.draws import Codes, Draw
 from synth_spark.codecs.number import NumberSummary
-from synth_spark.codecs.units import DAY_MICROS, BoolArray, IntArray
+from synth_spark.codecs.units import DAY_MICROS, BoolArray, IntArray, Units
 
 SAME_DAY = 7  # code of the day sub-column, after the weekdays 0 (Monday) to 6
 _MONDAY = 3  # the epoch was a Thursday
@@ -28,11 +28,13 @@ _MONDAY = 3  # the epoch was a Thursday
 
 @dataclass(frozen=True)
 class Parts:
-    """SQL of an event's parts; time or gap is null."""
+    """Of N events, in units: week and code of the day; time of day of the first of a day, gap of the others."""
 
-    day: str
-    time: str
-    gap: str
+    week: IntArray
+    day: IntArray
+    same_day: BoolArray
+    time: IntArray
+    gap: IntArray
 
 
 def is_calendar(source_type: str) -> bool:
@@ -45,14 +47,15 @@ def units_per_day(unit: dict[str, int]) -> int:
     return DAY_MICROS // unit["micros"] if "micros" in unit else 1
 
 
-def date_sql(clock: str, per_day: int) -> str:
-    """BIGINT expression: days since the epoch of a time in units, rounded down."""
-    return clock if per_day == 1 else f"(({clock}) - pmod({clock}, {per_day}L)) div {per_day}L"
-
-
 def week_sql(clock: str, per_day: int) -> str:
-    """BIGINT expression: weeks since the epoch's, Monday first."""
-    return date_sql(f"({date_sql(clock, per_day)} + {_MONDAY}L)", 7)
+    """BIGINT expression: weeks since the epoch's, Monday first, of a time in units that has a name."""
+    shifted, week = f"({clock} + {_MONDAY * per_day}L)", f"{7 * per_day}L"
+    return f"({shifted} - pmod({shifted}, {week})) div {week}"
+
+
+def weeks_of(times: IntArray, per_day: int) -> IntArray:
+    """As week_sql."""
+    return (times // per_day + _MONDAY) // 7
 
 
 def monday(week: int) -> int:
@@ -60,14 +63,17 @@ def monday(week: int) -> int:
     return 7 * week - _MONDAY
 
 
-def parts_of(clock: str, before: str, per_day: int) -> Parts:
-    """The parts of an event from its time and that of the event before it, in units (null for the first)."""
-    date, earlier = date_sql(clock, per_day), date_sql(before, per_day)
-    new = f"({before} IS NULL OR {date} > {earlier})"
+def parts_of(times: IntArray, is_first: BoolArray, per_day: int) -> Parts:
+    """The parts of events from their times in units, history by history."""
+    date = times // per_day
+    earlier = np.roll(times, 1)
+    same_day = ~is_first & (date <= earlier // per_day)
     return Parts(
-        day=f"IF({new}, pmod({date} + {_MONDAY}L, 7L), {SAME_DAY}L)",
-        time=f"IF({new}, pmod({clock}, {per_day}L), NULL)",
-        gap=f"IF({new}, NULL, {clock} - {before})",
+        week=weeks_of(times, per_day),
+        day=np.where(same_day, SAME_DAY, (date + _MONDAY) % 7),
+        same_day=same_day,
+        time=times % per_day,
+        gap=times - earlier,
     )
 
 
@@ -112,34 +118,35 @@ def num_times(spec: FieldSpec) -> int:
     return int(spec.params["times"]["cardinalities"][0]) if "times" in spec.params else 0
 
 
-def kept_sql(weeks: FieldSpec, clock: str, code: str, per_day: int) -> str:
-    """BIGINT expression: a time in units, moved to the nearest week that a code stands for.
+class DateEncoder:
+    """Times -> codes of the week and of the day with its moment.
 
-    Args:
-        code: name of number.code_sql of the time's week.
+    Times are moved to the nearest week that a code stands for first, so that equal weeks have equal codes and no other
+    ones have.
     """
-    bins = list(zip(weeks.params["lows"], weeks.params["highs"], strict=True))
-    first = sql.bigints([monday(low) * per_day for low, _ in bins])
-    last = sql.bigints([monday(high) * per_day - 1 for _, high in bins])
-    moved = f"least(greatest({clock}, {sql.entry(first, code)}), {sql.entry(last, code)})"
-    return f"IF({clock} IS NULL, NULL, {moved})"
 
+    def __init__(self, weeks: FieldSpec, elapsed: FieldSpec) -> None:
+        self._per_day, self._weeks = int(elapsed.params["per_day"]), number.UnitsEncoder(weeks)
+        bins = list(zip(weeks.params["lows"], weeks.params["highs"], strict=True))
+        self._first = np.array([monday(low) * self._per_day for low, _ in bins], dtype=np.int64)
+        self._last = np.array([monday(high) * self._per_day - 1 for _, high in bins], dtype=np.int64)
+        self._moments, self._num_times = _num_moments(elapsed), num_times(elapsed)
+        self._parts = [number.UnitsEncoder(part(elapsed, name)) for name in ("times", "gaps") if name in elapsed.params]
 
-def encode(spec: FieldSpec, parts: Parts, of_time: list[str], of_gap: list[str]) -> list[str]:
-    """One SMALLINT expression per sub-column.
-
-    Args:
-        of_time, of_gap: the parts encoded as the number fields of times and gaps; not looked at without times of day.
-    """
-    codes = [f"CAST({parts.day} AS SMALLINT)"]
-    if spec.params["per_day"] == 1:
+    def __call__(self, times: IntArray, is_first: BoolArray) -> list[IntArray]:
+        """Codes of each sub-column of both fields, N each, of N times, history by history."""
+        code = self._weeks(Units(weeks_of(times, self._per_day)))[0]
+        parts = parts_of(np.clip(times, self._first[code], self._last[code]), is_first, self._per_day)
+        codes = [*self._weeks(Units(parts.week)), parts.day]
+        if not self._parts:
+            return codes
+        times_of, gaps_of = self._parts
+        of_time, of_gap = times_of(Units(parts.time)), gaps_of(Units(parts.gap))
+        codes.append(np.where(parts.same_day, of_gap[0] + self._num_times, of_time[0]))
+        if self._moments == 2:
+            none = np.zeros_like(times)
+            codes.append(np.where(parts.same_day, (*of_gap[1:], none)[0], (*of_time[1:], none)[0]))
         return codes
-    same = f"{parts.day} = {SAME_DAY}"
-    codes.append(f"CAST(IF({same}, {of_gap[0]} + {num_times(spec)}, {of_time[0]}) AS SMALLINT)")
-    if _num_moments(spec) == 2:
-        none = "CAST(0 AS SMALLINT)"
-        codes.append(f"IF({same}, {of_gap[1] if of_gap[1:] else none}, {of_time[1] if of_time[1:] else none})")
-    return codes
 
 
 class MomentDecoder:

@@ -1,30 +1,26 @@
 """Categories as codes: the values that enough subjects share; all others are one rare code. [plain]
 
 Code order: missing (if any), rare, kept values by falling weight. Above 256 codes the index is written in base 256.
-A value is found by its position among the kept ones. Up to LITERAL_VALUES of them the SQL text itself holds the values
-(`encode`); beyond, a join finds the position (`encode_positions`; synth_spark.encode.lookups).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import zlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import sql, units
+from synth_spark.codecs import units
 from synth_spark.codecs.draws import Codes, Draw
 from synth_spark.codecs.units import IntArray
 
 BASE = 256
 DRAWS = 1024  # resolution of the weights that a rare code is decoded with
-LINEAR = 48  # kept values up to which a scan beats a bucketed table
-LITERAL_VALUES = 1000  # kept values that SQL text may hold
 MAX_VALUES = 100_000  # kept values of a column; the heaviest
 
 _READERS: dict[str, Callable[[str], Any]] = {  # of the texts that Spark writes
@@ -66,35 +62,31 @@ def fit(
     return FieldSpec(name, "category", source_type, _cardinalities(codes), params)
 
 
-def is_large(spec: FieldSpec) -> bool:
-    """Whether the kept values are too many for SQL text."""
-    return len(spec.params["values"]) > LITERAL_VALUES
-
-
 def shown_values(spec: FieldSpec) -> list[str]:
     """The texts that decoding can give, by position: the kept values, then the marker of rare ones, if any."""
     params = spec.params
     return list(params["values"]) + ([params["marker"]] if params["marker"] is not None else [])
 
 
-def encode(spec: FieldSpec, column_sql: str) -> list[str]:
-    """One SMALLINT expression per sub-column."""
-    found = sql.bind("p", _position("v", spec.params["values"]), "IF(p = 0, NULL, p)")
-    position = sql.bind("v", text_sql(column_sql), found)
-    return encode_positions(spec, column_sql, position)
-
-
-def encode_positions(spec: FieldSpec, column_sql: str, position_sql: str) -> list[str]:
-    """As encode, where `position_sql` is the value's place among the kept ones, from 1; null if it is none of them."""
+def encoder(spec: FieldSpec) -> Callable[[pa.Array], list[IntArray]]:
+    """N values as text_sql writes them -> N codes of each sub-column."""
     params = spec.params
-    offset = params["missing"] + params["rare"]
+    kept = pa.array(params["values"], pa.string())
+    first = params["missing"] + params["rare"]
     # a null that fitting never saw is as unknown as any other rare value; without a rare code, code 0 stands in
-    missing, unknown = 0, int(params["missing"] and params["rare"])
-    index = f"IF({column_sql} IS NULL, {missing}, coalesce({position_sql} + {offset - 1}, {unknown}))"
+    unknown = int(params["missing"] and params["rare"])
     digits = len(spec.cardinalities)
-    if digits == 1:
-        return [f"CAST({index} AS SMALLINT)"]
-    return [f"CAST(({index}) div {BASE ** (digits - 1 - i)} % {BASE} AS SMALLINT)" for i in range(digits)]
+
+    def encode(values: pa.Array) -> list[IntArray]:
+        place = pc.index_in(values, value_set=kept, skip_nulls=True)
+        index = np.where(
+            place.is_valid().to_numpy(zero_copy_only=False), place.fill_null(0).to_numpy() + first, unknown
+        )
+        if values.null_count:
+            index = np.where(values.is_null().to_numpy(zero_copy_only=False), 0, index)
+        return [index // BASE ** (digits - 1 - i) % BASE for i in range(digits)] if digits > 1 else [index]
+
+    return encode
 
 
 def decoder(spec: FieldSpec) -> Callable[[Codes, Draw], pa.Array]:
@@ -136,21 +128,6 @@ def _rare_slots(spec: FieldSpec) -> IntArray:
     if spec.params["marker"] is not None:
         return np.array([number])
     return np.repeat(np.arange(number), weights)
-
-
-def _position(name: str, values: list[str]) -> str:
-    """1-based position of a string among the kept values, 0 if it is none of them."""
-    if len(values) <= LINEAR:
-        return f"array_position({sql.texts(values)}, {name})"
-    number = len(values) // 8 + 1
-    buckets: list[list[int]] = [[] for _ in range(number)]
-    for i, value in enumerate(values):
-        buckets[zlib.crc32(value.encode("utf-8")) % number].append(i)
-    held = "array(" + ", ".join(sql.texts([values[i] for i in bucket]) for bucket in buckets) + ")"
-    places = sql.bigint_lists([[i + 1 for i in bucket] for bucket in buckets])
-    place = f"array_position({sql.entry(held, 'b')}, {name})"
-    found = sql.bind("q", place, f"IF(q = 0, 0L, {sql.entry(sql.entry(places, 'b'), 'q - 1')})")
-    return sql.bind("b", f"pmod(crc32(CAST({name} AS BINARY)), {number}L)", found)
 
 
 def _shares(weights: list[int]) -> list[int]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import sql
 from synth_spark.codecs.rounding import roundest
+from synth_spark.codecs.units import IntArray
 
 NAME = "length"
 MAX_CODES = 250
@@ -42,17 +44,14 @@ def longest_kept(spec: FieldSpec) -> int:
     return int(spec.params["highs"][-1])
 
 
-def encode(spec: FieldSpec, column_sql: str) -> list[str]:
-    """The code of the range that a length lies in, or of the next shorter one."""
-    codes = list(range(len(spec.params["lows"])))
-    found = sql.search("x", spec.params["lows"][1:], codes)
-    return [f"CAST({sql.bind('x', f'CAST({column_sql} AS BIGINT)', found)} AS SMALLINT)"]
+def encode(spec: FieldSpec, lengths: IntArray) -> IntArray:
+    """The code of the range that each length lies in, or of the next shorter one."""
+    return np.searchsorted(np.array(spec.params["lows"][1:], dtype=np.int64), lengths, side="right")
 
 
-def kept_sql(spec: FieldSpec, column_sql: str) -> str:
-    """BIGINT expression: the length that remains, at most the end of the range that encode chose."""
-    code = encode(spec, column_sql)[0]
-    return f"least(CAST({column_sql} AS BIGINT), {sql.entry(sql.bigints(spec.params['highs']), code)})"
+def kept(spec: FieldSpec, lengths: IntArray) -> IntArray:
+    """The lengths that remain, at most the end of the range that encode chose."""
+    return np.minimum(lengths, np.array(spec.params["highs"])[encode(spec, lengths)])
 
 
 def _ranges(kept: Sequence[tuple[int, int]], single: set[int], limit: int, threshold: int) -> list[tuple[int, int]]:

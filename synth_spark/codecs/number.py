@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import edges, sql, units
+from synth_spark.codecs import edges, units
 from synth_spark.codecs.draws import Codes, Draw, Words
 from synth_spark.codecs.units import BoolArray, IntArray, Units
 
@@ -140,19 +140,35 @@ def units_sql(spec: FieldSpec, column_sql: str) -> str:
     return units.to_units(spec.source_type, spec.params["unit"], column_sql)
 
 
-def encode(spec: FieldSpec, unit: str, code: str) -> list[str]:
-    """One SMALLINT expression per sub-column, given names: of the BIGINT in units, and of its code_sql."""
-    params = spec.params
-    first = f"CAST({code} AS SMALLINT)"
-    if "slice_widths" not in params:
-        return [first]
-    bounds = [(0, 1)] * (spec.cardinalities[0] - len(params["lows"]))
-    bounds += list(zip(params["lows"], params["highs"], strict=True))
-    lows, lasts = sql.bigints([low for low, _ in bounds]), sql.bigints([high - 1 for _, high in bounds])
-    widths = sql.bigints(_widths(spec))
-    low, last, width = (sql.entry(table, code) for table in (lows, lasts, widths))
-    inside = f"least(greatest(coalesce({unit}, 0L), {low}), {last}) - {low}"
-    return [first, f"CAST(({inside}) div {width} AS SMALLINT)"]
+class UnitsEncoder:
+    """Units -> codes: the bin or frequent value that a unit lies in or is nearest to, and the slice of a bin."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        params = spec.params
+        starts, codes = segments(spec)
+        self._starts, self._codes = np.array(starts, dtype=np.int64), np.array(codes)
+        self._widths = np.array(_widths(spec), dtype=np.uint64) if "slice_widths" in params else None
+        others = [0] * (spec.cardinalities[0] - len(params["lows"]))  # codes without slices
+        self._lows = np.array([*others, *params["lows"]], dtype=np.int64)
+        self._lasts = np.array([*others, *(high - 1 for high in params["highs"])], dtype=np.int64)
+
+    def __call__(self, found: Units) -> list[IntArray]:
+        """Codes of each sub-column, N each, of N values in units."""
+        code = self._codes[np.searchsorted(self._starts, found.values, side="right")]
+        if found.missing is not None:
+            # without a missing code (a null that fitting never saw) or without any value, code 0 stands in
+            code = np.where(found.missing, 0, code)
+        if self._widths is None:
+            return [code]
+        low = self._lows[code]
+        inside = np.clip(found.values, low, self._lasts[code]).astype(np.uint64) - low.astype(np.uint64)
+        return [code, (inside // self._widths[code]).astype(np.int64)]
+
+
+def encoder(spec: FieldSpec) -> Callable[[pa.Array], list[IntArray]]:
+    """N values in units, BIGINT -> N codes of each sub-column."""
+    encode = UnitsEncoder(spec)
+    return lambda values: encode(Units.of(values))
 
 
 class UnitsDecoder:
@@ -213,13 +229,6 @@ def decoder(spec: FieldSpec) -> Callable[[Codes, Draw], pa.Array]:
     """Codes of N rows and their draws -> N values of the source's type."""
     to_units, unit = UnitsDecoder(spec), spec.params["unit"]
     return lambda codes, draw: units.from_units(spec.source_type, unit, to_units(codes, draw))
-
-
-def code_sql(spec: FieldSpec, name: str) -> str:
-    """INT expression: the first sub-column's code of a BIGINT in units that has a name."""
-    starts, codes = segments(spec)
-    # without a missing code (a null that fitting never saw) or without any value, code 0 stands in
-    return f"IF({name} IS NULL, 0, {sql.search(name, starts, codes)})"
 
 
 def _inside(atoms: list[int], low: int, high: int) -> list[int]:

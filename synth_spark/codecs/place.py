@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_spark.codebook import FieldSpec, SourceColumn
-from synth_spark.codecs import number, sql, units
+from synth_spark.codecs import number, units
 from synth_spark.codecs.draws import Codes, Draw
 from synth_spark.codecs.edges import SUBJECT_WEIGHT
 from synth_spark.codecs.number import NumberSummary
@@ -91,8 +91,8 @@ def units_sql(latitude_sql: str, longitude_sql: str, scale: int) -> str:
         f"CASE WHEN la = {rows}L THEN {tiles}L + lo WHEN lo = {columns}L THEN {tiles + columns + 1}L + la "
         f"ELSE {' + '.join([top, *digits])} END"
     )
-    from_west = sql.bind("lo", _from_corner(longitude_sql, 180, scale), position)
-    return f"IF({known}, {sql.bind('la', _from_corner(latitude_sql, 90, scale), from_west)}, NULL)"
+    from_west = _bind("lo", _from_corner(longitude_sql, 180, scale), position)
+    return f"IF({known}, {_bind('la', _from_corner(latitude_sql, 90, scale), from_west)}, NULL)"
 
 
 def decoder(spec: FieldSpec) -> Callable[[Codes, Draw], tuple[pa.Array, pa.Array]]:
@@ -135,6 +135,11 @@ def cells(spec: FieldSpec) -> FieldSpec:
 def _size(scale: int) -> tuple[int, int, int]:
     """Steps from pole to pole and around the earth, and how many positions lie in tiles."""
     return 180 * 10**scale, 360 * 10**scale, 180 * 360 * 100**scale
+
+
+def _bind(name: str, value_sql: str, body_sql: str) -> str:
+    """`body` with `name` standing for a value that is computed once, however often the body uses it."""
+    return f"element_at(transform(array({value_sql}), {name} -> {body_sql}), 1)"
 
 
 def _from_corner(column_sql: str, degrees: int, scale: int) -> str:

@@ -54,6 +54,13 @@ class Units:
     values: IntArray
     missing: BoolArray | None = None
 
+    @classmethod
+    def of(cls, values: pa.Array) -> Units:
+        """Of an array of BIGINT."""
+        if not values.null_count:
+            return cls(values.to_numpy())
+        return cls(values.fill_null(0).to_numpy(), values.is_null().to_numpy(zero_copy_only=False))
+
 
 def is_number(source_type: str) -> bool:
     """Whether the number family can hold the type."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import sql
+from synth_spark.codecs.units import IntArray
 
 NAME = "variety"
 PER_OCTAVE = 4  # ranges of numbers of codes: single up to 7, then by a fifth
@@ -43,8 +45,7 @@ def expected(weights: Mapping[int, int], lengths: Sequence[tuple[int, int]]) -> 
     return sum(subjects * sum(-math.expm1(length * log) for log in never) for length, subjects in lengths)
 
 
-def encode(spec: FieldSpec, number_sql: str) -> list[str]:
-    """The code of the range that a number of codes lies in."""
-    lows = spec.params["lows"]
-    found = sql.search("x", lows[1:], list(range(len(lows))))
-    return [f"CAST({sql.bind('x', f'CAST({number_sql} AS BIGINT)', found)} AS SMALLINT)"]
+def encode(spec: FieldSpec, numbers: IntArray) -> IntArray:
+    """The code of the range that each number of different codes lies in."""
+    code: IntArray = np.searchsorted(np.array(spec.params["lows"][1:], dtype=np.int64), numbers, side="right")
+    return code

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from synth_spark.codebook import Codebook, FieldSpec
+from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import calendar, edges, number
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
-from synth_spark.encode.codes import number_codes
+from synth_spark.encode.batches import Batches, first_rows, whole_subjects
 
 START, END, PERIOD, ELAPSED = "start", "end", "period", "elapsed"
 MAX_PERIODS = 64
@@ -25,11 +27,6 @@ class Clock:
 
     type: str
     unit: dict[str, Any]
-
-    @classmethod
-    def of(cls, codebook: Codebook) -> Clock | None:
-        """The clock of a codebook; None where events have none."""
-        return cls(codebook.time["type"], codebook.time["unit"]) if codebook.time is not None else None
 
     @property
     def is_calendar(self) -> bool:
@@ -52,16 +49,30 @@ class Clock:
 
         The first two stand for the start and the period field, the others for the elapsed field.
         """
+        start = calendar.week_sql("first", self.per_day) if self.is_calendar else "first"
+        return {START: ("subjects", start)} | {name: ("clock", name) for name in self._timed}
+
+    @property
+    def _timed(self) -> list[str]:
         if not self.is_calendar:
-            return {START: ("subjects", "first"), PERIOD: ("events", "u"), ELAPSED: ("events", "u - b")}
-        parts = calendar.parts_of("u", "b", self.per_day)
-        found = {
-            START: ("subjects", calendar.week_sql("first", self.per_day)),
-            PERIOD: ("events", calendar.week_sql("u", self.per_day)),
-        }
-        if self.per_day > 1:
-            found |= {"times": ("events", parts.time), "gaps": ("events", parts.gap)}
-        return found
+            return [PERIOD, ELAPSED]
+        return [PERIOD, "times", "gaps"] if self.per_day > 1 else [PERIOD]
+
+    def timed(self, events: DataFrame) -> DataFrame:
+        """n, and what is measured of each event; rows stay in their order."""
+        schema = ", ".join(["n BIGINT", *(f"{name} BIGINT" for name in self._timed)])
+        return events.select("n", "u").mapInArrow(self._measured, schema)
+
+    def _measured(self, batches: Batches) -> Iterator[pa.RecordBatch]:
+        for batch in whole_subjects(batches):
+            times, is_first = batch.column(1).to_numpy(), first_rows(batch)
+            if self.is_calendar:
+                parts = calendar.parts_of(times, is_first, self.per_day)
+                found = [(parts.week, None), (parts.time, parts.same_day), (parts.gap, ~parts.same_day)]
+            else:
+                found = [(times, None), (times - np.roll(times, 1), is_first)]
+            columns = [pa.array(values, mask=absent) for values, absent in found[: len(self._timed)]]
+            yield pa.RecordBatch.from_arrays([batch.column(0), *columns], names=["n", *self._timed])
 
     def fit(self, summaries: dict[str, NumberSummary], thresholds: dict[str, int]) -> list[FieldSpec]:
         """The start, the period and the elapsed field, from a summary of each measure."""
@@ -105,33 +116,6 @@ class Clock:
         """The earliest time, in units, that the start field can decode to."""
         low = min([*start.params["atoms"], *start.params["lows"]], default=0)
         return calendar.monday(low) * self.per_day if self.is_calendar else low
-
-    def encode_start(self, subjects: DataFrame, start: FieldSpec) -> tuple[list[str], DataFrame]:
-        """Codes of the start field, and the subjects frame with what these need."""
-        subjects, codes = number_codes(subjects, {START: (start, self.measures[START][1])})
-        return codes[START], subjects
-
-    def encode_events(self, events: DataFrame, period: FieldSpec, elapsed: FieldSpec) -> tuple[list[str], DataFrame]:
-        """Codes of the period and the elapsed field, and the events frame with what these need.
-
-        Times of a calendar are moved first, so that equal weeks have equal codes and no other ones have.
-        """
-        if not self.is_calendar:
-            values = {PERIOD: (period, self.measures[PERIOD][1]), ELAPSED: (elapsed, "coalesce(u - b, 0L)")}
-            events, codes = number_codes(events, values)
-            return [*codes[PERIOD], *codes[ELAPSED]], events
-        weeks = {column: (period, calendar.week_sql(column, self.per_day)) for column in ("u", "b")}
-        events, _ = number_codes(events, weeks)
-        moved = {column: calendar.kept_sql(period, column, f"{column}_c", self.per_day) for column in weeks}
-        events = events.withColumns({column: F.expr(text) for column, text in moved.items()})
-        parts = calendar.parts_of("u", "b", self.per_day)
-        values = {PERIOD: (period, self.measures[PERIOD][1])}
-        if self.per_day > 1:
-            own = {"times": parts.time, "gaps": parts.gap}
-            values |= {name: (calendar.part(elapsed, name), text) for name, text in own.items()}
-        events, codes = number_codes(events, values)
-        of_parts = [codes.get(name, []) for name in ("times", "gaps")]
-        return [*codes[PERIOD], *calendar.encode(elapsed, parts, *of_parts)], events
 
 
 def end_of(period: FieldSpec) -> FieldSpec:

@@ -88,31 +88,38 @@ def fit_units(events: DataFrame, subjects: DataFrame, plan: Plan) -> Units:
     digits = [
         st.Measured(frame, f"IF({name} IS NULL, NULL, {precision_sql(kind, name)})", 1) for name, frame, kind in open_
     ]
-    shares = st.histograms(st.weighted_values(subjects, events, digits, "int"))
-    largest = _largest(events, subjects, open_, plan.thresholds)
+    frames = {"subjects": subjects, "events": events}
+    counted = st.Tally(frames, digits, "int")
+    shares = counted.weights()
+    counted.release()
+    largest = _largest(frames, open_, plan.thresholds)
     for f, (name, _, kind) in enumerate(open_):
         units[name] = choose_unit(kind, shares.get(f, {}), largest.get(name, 0.0))
     return units
 
 
 def _largest(
-    events: DataFrame, subjects: DataFrame, columns: list[tuple[str, str, str]], thresholds: Thresholds
+    frames: dict[str, DataFrame], columns: list[tuple[str, str, str]], thresholds: Thresholds
 ) -> dict[str, float]:
     """Largest absolute value that enough subjects reach, by frame column."""
     sized = [(name, frame) for name, frame, kind in columns if kind not in TIMESTAMPS]
     if not sized:
         return {}
     sizes = [st.Measured(frame, f"abs(CAST({name} AS DOUBLE))", thresholds.of(name)) for name, frame in sized]
-    spreads = st.spreads(st.weighted_values(subjects, events, sizes, "double"))
-    return {sized[f][0]: spread.kept(sizes[f].threshold)[1] or 0.0 for f, spread in spreads.items()}
+    counted = st.Tally(frames, sizes, "double")
+    facts = counted.facts()
+    counted.release()
+    return {sized[f][0]: found.kept(sizes[f].threshold)[1] or 0.0 for f, found in enumerate(facts)}
 
 
 def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, units: Units) -> Codebook:
     """The codebook of the frames' training and validation subjects."""
-    subjects, events = learnable(frames.subjects), learnable(frames.events)
+    subjects, events = learnable(frames.subjects), learnable(frames.timed)
     clock = Clock(plan.clock_type, units["o"]) if plan.clock_type is not None else None
-    specs, timed = _fit_numbers(subjects, events, plan, units, clock)
-    specs |= _fit_categories(subjects, events, [f for f in plan.fields if f.family == "category"], config, plan)
+    counted = {"subjects": subjects, "events": events} | ({"clock": clock.timed(events)} if clock else {})
+    fitted, timed = _fit_numbers(counted, plan, units, clock)
+    fitted |= _fit_categories(counted, [f for f in plan.fields if f.family == "category"], config, plan)
+    specs = {key: found.spec for key, found in fitted.items()}
     counts = {
         row["split"]: (row["s"], row["e"])
         for row in frames.subjects.groupBy("split")
@@ -126,14 +133,17 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
         time = {"type": clock.type, "unit": clock.unit, "low": first, "end": end}
     event_plans = _names_first(plan.event_fields, specs)
     event_fields = (*timed[1:], *(specs[f.key] for f in event_plans))
+    lengths = st.length_counts(subjects)
+    changeable = sum(number_ for events_, number_ in lengths if events_ > 1)
     lasting = [
-        len(timed[1:]) + position
-        for position in lasting_fields(events, event_plans)
-        if specs[event_plans[position].key].cardinalities != (1,)
+        position
+        for position, field in enumerate(event_plans, start=len(timed[1:]))
+        if changeable and fitted[field.key].constant >= LASTING_SHARE * changeable
+        if specs[field.key].cardinalities != (1,)
     ]
     changing = [f for position, f in enumerate(event_plans, start=len(timed[1:])) if position not in lasting]
     thresholds = [plan.thresholds.of("variety", field.name) for field in changing]
-    varieties = fit_varieties(subjects, events, changing, [specs[field.key] for field in changing], thresholds)
+    varieties = fit_varieties(events, lengths, changing, [specs[field.key] for field in changing], thresholds)
     return Codebook(
         subjects=source.subjects_table,
         events=source.events_table,
@@ -143,7 +153,7 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
             *varieties.values(),
             *timed[:1],
             *map(end_of, timed[1:2]),
-            _fit_length(subjects, plan.thresholds.of("length")),
+            _fit_length(lengths, plan.thresholds.of("length")),
         ),
         event_fields=event_fields,
         num_subjects={split: counts.get(split, (0, 0))[0] for split in SPLITS},
@@ -162,36 +172,22 @@ def _names_first(fields: Sequence[FieldPlan], specs: dict[str, FieldSpec]) -> li
     return [*names, *(field for field in fields if field.family == "number")]
 
 
-def lasting_fields(events: DataFrame, fields: Sequence[FieldPlan]) -> list[int]:
-    """Positions of the fields that have one value throughout in LASTING_SHARE of histories of two or more events."""
-    if not fields:
-        return []
-    same = [" AND ".join(_is_same(name) for name in field.inputs) for field in fields]
-    histories = events.groupBy("n").agg(
-        F.count(F.lit(1)).alias("events"), *(F.expr(text).alias(f"same{i}") for i, text in enumerate(same))
-    )
-    counts = [
-        F.count(F.lit(1)).alias("all"),
-        *(F.expr(f"count_if(same{i})").alias(f"same{i}") for i in range(len(same))),
-    ]
-    row = histories.where("events > 1").agg(*counts).first()
-    assert row is not None, "an aggregate without groups has one row"
-    return [i for i in range(len(fields)) if row["all"] and row[f"same{i}"] >= LASTING_SHARE * row["all"]]
-
-
-def _is_same(name: str) -> str:
-    """BOOLEAN aggregate: a column has one value, or misses all."""
-    return f"count({name}) IN (0L, count(1)) AND min({name}) <=> max({name})"
-
-
 def _of_first_event(spec: FieldSpec) -> FieldSpec:
     """A field that only the model looks at; histories without events have any code."""
     return replace(spec, name=f"first {spec.name}", columns=(), protection={})
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """A field, and how many subjects with several events have one value of it throughout."""
+
+    spec: FieldSpec
+    constant: int
+
+
 def _fit_numbers(
-    subjects: DataFrame, events: DataFrame, plan: Plan, units: Units, clock: Clock | None
-) -> tuple[dict[str, FieldSpec], list[FieldSpec]]:
+    frames: dict[str, DataFrame], plan: Plan, units: Units, clock: Clock | None
+) -> tuple[dict[str, _Fitted], list[FieldSpec]]:
     """Number and place fields by key; and start, period and elapsed, if there is a clock."""
     fields = [field for field in plan.fields if field.family in ("number", "place")]
     measures = clock.measures if clock else {}
@@ -202,9 +198,9 @@ def _fit_numbers(
     columns += [st.Measured(frame, text, plan.thresholds.of(name)) for name, (frame, text) in measures.items()]
     if not columns:
         return {}, []
-    missing = st.missing_counts(subjects, events, columns)
-    values = st.weighted_values(subjects, events, columns, "bigint").persist()
-    summaries = st.summarize_numbers(values, columns, [count > 0 for count in missing])
+    counted = st.Tally(frames, columns, "bigint")
+    facts = counted.facts()
+    summaries = st.summarize_numbers(counted, facts)
     specs = [_fit_field(field, units, summaries[i], columns[i].threshold) for i, field in enumerate(fields)]
     if clock:
         specs += clock.fit(
@@ -214,20 +210,21 @@ def _fit_numbers(
     ranges = [*map(_range, specs), *([None] * (len(columns) - len(specs)))]
     if clock and not clock.is_calendar:
         ranges[len(fields) + 1] = None  # decoding goes by gaps alone: the period clips nothing
-    clipped = st.clipped_counts(values, ranges)
-    values.unpersist()
-    counted = [
+    clipped = st.clipped_counts(counted, ranges)
+    counted.release()
+    told = [
         replace(
             spec,
             protection={
-                "rows_missing": missing[i] if i < len(fields) else 0,
+                "rows_missing": facts[i].missing if i < len(fields) else 0,
                 "rows_clipped": clipped[i][0],
                 "subjects_clipped": clipped[i][1],
             },
         )
         for i, spec in enumerate(specs)
     ]
-    return {field.key: counted[i] for i, field in enumerate(fields)}, counted[len(fields) :]
+    fitted = {field.key: _Fitted(told[i], facts[i].constant) for i, field in enumerate(fields)}
+    return fitted, told[len(fields) :]
 
 
 def _fit_field(field: FieldPlan, units: Units, summary: NumberSummary, threshold: int) -> FieldSpec:
@@ -250,37 +247,36 @@ def _fit_field(field: FieldPlan, units: Units, summary: NumberSummary, threshold
 
 
 def _fit_categories(
-    subjects: DataFrame, events: DataFrame, fields: Sequence[FieldPlan], config: Config, plan: Plan
-) -> dict[str, FieldSpec]:
+    frames: dict[str, DataFrame], fields: Sequence[FieldPlan], config: Config, plan: Plan
+) -> dict[str, _Fitted]:
     if not fields:
         return {}
     columns = [st.Measured(f.frame, f.key, plan.thresholds.of(f.key, f.name)) for f in fields]
-    missing = st.missing_counts(subjects, events, columns)
-    values = st.weighted_values(subjects, events, columns, "string").persist()
-    summaries = st.summarize_categories(values, columns)
-    values.unpersist()
+    counted = st.Tally(frames, columns, "string")
+    facts = counted.facts()
+    summaries = st.summarize_categories(counted)
+    counted.release()
     found = {}
-    for field, summary, count in zip(fields, summaries, missing, strict=True):
+    for field, summary, known in zip(fields, summaries, facts, strict=True):
         spec = category.fit(
             field.name,
             field.types[0],
             list(summary.kept),
-            missing=count > 0 or not (summary.kept or summary.rare_values),
+            missing=known.missing > 0 or not (summary.kept or summary.rare_values),
             rare=config.protection.rare,
             rare_marker=config.protection.rare_marker,
         )
         counts = {
-            "rows_missing": count,
+            "rows_missing": known.missing,
             "values_rare": summary.rare_values,
             "rows_rare": summary.rare_rows,
             "subjects_rare": summary.rare_subjects,
         }
-        found[field.key] = replace(spec, columns=field.columns, protection=counts)
+        found[field.key] = _Fitted(replace(spec, columns=field.columns, protection=counts), known.constant)
     return found
 
 
-def _fit_length(subjects: DataFrame, threshold: int) -> FieldSpec:
-    counts = st.length_counts(subjects)
+def _fit_length(counts: Sequence[tuple[int, int]], threshold: int) -> FieldSpec:
     longest, seen = None, 0
     for events, number_ in reversed(counts):
         seen += number_

@@ -1,7 +1,7 @@
 """Histories in the form that fitting and encoding work on: numbered subjects, plain column names. [spark]
 
 events: n (subject number), split, i (event index), o (order column, source type; with a clock only), e0, e1, ...
-timed:  events and, with a clock, u (time in units), b (that of the event before, null for the first)
+timed:  events and, with a clock, u (time in units)
 subjects: n, split, s0, s1, ...; events (int); with a clock first and last (first and last u, null without events)
 """
 
@@ -23,9 +23,10 @@ from synth_spark.histories import Histories, quoted
 
 @dataclass(frozen=True)
 class Frames:
-    """The two frames, cached."""
+    """`subjects`, cached, and `timed`, made of the cached `events`."""
 
     subjects: DataFrame
+    timed: DataFrame
     events: DataFrame
 
     def release(self) -> None:
@@ -35,36 +36,26 @@ class Frames:
 
 
 def number_events(
-    histories: Histories,
-    assignment: DataFrame,
-    table: SourceTable | None,
-    fields: Sequence[FieldPlan],
-    *,
-    partitions: int,
+    histories: Histories, assignment: DataFrame, table: SourceTable | None, fields: Sequence[FieldPlan]
 ) -> DataFrame:
-    """`events`, each subject's rows together and in order."""
+    """`events`, each subject's rows together and in order.
+
+    Histories are in order where they were numbered (which nobody does unless `i` is kept), by key; a join with one row
+    for each key leaves them so.
+    """
     order = [F.col(quoted(table.order_by)).alias("o")] if table is not None and table.order_by else []
-    return (
-        histories.events.join(_numbers(assignment), SUBJECT_KEY)
-        .select(
-            F.col("__n").alias("n"),
-            F.col("__split").alias("split"),
-            F.col(EVENT_INDEX).alias("i"),
-            *order,
-            *_inputs(fields),
-        )
-        .repartition(partitions, "n")
-        .sortWithinPartitions("n", "i")
+    return histories.events.join(_numbers(assignment), SUBJECT_KEY).select(
+        F.col("__n").alias("n"),
+        F.col("__split").alias("split"),
+        F.col(EVENT_INDEX).alias("i"),
+        *order,
+        *_inputs(fields),
     )
 
 
 def time_events(events: DataFrame, *, clock_type: str | None, unit: dict[str, Any]) -> DataFrame:
     """`timed`."""
-    if clock_type is None:
-        return events
-    return events.withColumn("u", F.expr(to_units(clock_type, unit, "o"))).withColumn(
-        "b", F.expr("lag(u) OVER (PARTITION BY n ORDER BY i)")
-    )
+    return events if clock_type is None else events.withColumn("u", F.expr(to_units(clock_type, unit, "o")))
 
 
 def number_subjects(histories: Histories, assignment: DataFrame, fields: Sequence[FieldPlan]) -> DataFrame:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark import tables
 from synth_spark.codebook import Codebook
-from synth_spark.codecs import length, variety
 from synth_spark.columns import EVENT_CODES, NUM_EVENTS, SPLIT, SPLITS, STATIC_CODES, SUBJECT_NUMBER
-from synth_spark.encode.clock import Clock
-from synth_spark.encode.codes import field_codes
+from synth_spark.encode.codes import value_columns
 from synth_spark.encode.fit import Plan
 from synth_spark.encode.frames import Frames
+from synth_spark.encode.histories import AttributeEncoder, HistoryEncoder
 from synth_spark.errors import ContractError
 from synth_spark.manifest import DataFile, Manifest
 
@@ -27,6 +25,7 @@ ROWS_PER_FILE = 256  # files are no smaller, as long as this leaves one per spli
 FILES_WANTED = 8  # per split, so that some ranks can share them
 MAX_FILES = 200  # per split: every rank reads every footer
 MAX_ROWS = 50_000  # per file, as long as MAX_FILES allows
+_CODES = "array<smallint>"
 MAX_FILE_EVENTS = 4_000_000  # per file on average, likewise
 
 
@@ -61,61 +60,23 @@ def plan_files(num_subjects: dict[str, int], num_events: dict[str, int]) -> list
 
 def to_sequences(frames: Frames, codebook: Codebook, plan: Plan) -> DataFrame:
     """One row per subject: SUBJECT_NUMBER, SPLIT, NUM_EVENTS, STATIC_CODES, EVENT_CODES."""
-    clock = Clock.of(codebook)
-    static, subjects = _flat(field_codes(frames.subjects, plan.subject_fields, codebook.static_fields))
-    event, events = _flat(field_codes(frames.events, plan.event_fields, codebook.value_fields))
-    start: list[str] = []
-    end: list[str] = []
-    if clock and codebook.start and codebook.period and codebook.elapsed:
-        start, subjects = clock.encode_start(subjects, codebook.start)
-        when, events = clock.encode_events(events, codebook.period, codebook.elapsed)
-        event = [*when, *event]
-        end = [_end_code(codebook, codebook.period.cardinalities[0])]
-    kept = F.expr(length.kept_sql(codebook.length, "events")).cast("int")
-    lengths = length.encode(codebook.length, "events")
-    own = [_codes(static).alias("attributes"), _codes(start).alias("start"), _codes(lengths).alias("length")]
-    subjects = subjects.select("n", "split", kept.alias("kept"), *own)
-    if event:
-        steps = events.select("n", F.struct("i", _codes(event).alias("c")).alias("step"))
-        histories = steps.groupBy("n").agg(F.sort_array(F.collect_list("step")).alias("steps"))
-        subjects = subjects.join(histories, "n", "left").withColumn(
-            EVENT_CODES, F.expr("flatten(transform(slice(steps, 1, kept), step -> step.c))")
-        )
+    encoder, of_attributes = HistoryEncoder(codebook), AttributeEncoder(codebook)
+    attributes = value_columns(plan.subject_fields, codebook.static_fields)
+    subjects = frames.subjects.select("n", "split", *attributes).mapInArrow(of_attributes, AttributeEncoder.SCHEMA)
+    if codebook.events is not None:
+        values = value_columns(plan.event_fields, codebook.value_fields)
+        events = frames.timed.select("n", *(["u"] if codebook.time is not None else []), *values)
+        subjects = subjects.join(events.mapInArrow(encoder, HistoryEncoder.SCHEMA), "n", "left")
     else:
-        subjects = subjects.withColumn(EVENT_CODES, F.lit(None))
-    of_codes = [f"coalesce(get({EVENT_CODES}, {position}), 0)" for position in _lasting_codes(codebook)]
-    for position, _, spec in codebook.planned_varieties:
-        of_codes += variety.encode(spec, f"size(array_distinct({_every(codebook, position)}))")
+        subjects = subjects.selectExpr("*", "NULL AS kept", "NULL AS plan", "NULL AS events")
+    plan_of_none = F.array(*map(F.lit, encoder.plan_of_none()))
     return subjects.select(
         F.col("n").alias(SUBJECT_NUMBER),
         F.col("split").alias(SPLIT),
-        F.col("kept").alias(NUM_EVENTS),
-        F.concat("attributes", _codes(of_codes), "start", _codes(end), "length").alias(STATIC_CODES),
-        F.coalesce(F.col(EVENT_CODES).cast("array<smallint>"), _codes([])).alias(EVENT_CODES),
+        F.coalesce("kept", F.lit(0)).cast("int").alias(NUM_EVENTS),
+        F.concat("attributes", F.coalesce("plan", plan_of_none)).cast(_CODES).alias(STATIC_CODES),
+        F.coalesce("events", F.array()).cast(_CODES).alias(EVENT_CODES),
     )
-
-
-def _flat(encoded: tuple[list[list[str]], DataFrame]) -> tuple[list[str], DataFrame]:
-    codes, rows = encoded
-    return [code for own in codes for code in own], rows
-
-
-def _end_code(codebook: Codebook, as_first: int) -> str:
-    """SMALLINT expression: the first code of the last event, or `as_first` where that is the first event's, too."""
-    last = f"get({EVENT_CODES}, size({EVENT_CODES}) - {len(codebook.event_cardinalities)})"
-    return f"IF({last} <> get({EVENT_CODES}, 0), {last}, CAST({as_first} AS SMALLINT))"
-
-
-def _every(codebook: Codebook, position: int) -> str:
-    """ARRAY expression: the codes of a sub-column, out of all events' codes."""
-    width = len(codebook.event_cardinalities)
-    return f"filter({EVENT_CODES}, (code, place) -> place % {width} = {position})"
-
-
-def _lasting_codes(codebook: Codebook) -> list[int]:
-    """Where an event's codes hold those of the fields that last."""
-    ends = list(accumulate((len(spec.cardinalities) for spec in codebook.event_fields), initial=0))
-    return [code for position in codebook.lasting for code in range(ends[position], ends[position + 1])]
 
 
 def write_sequences(
@@ -166,10 +127,6 @@ def read_manifest(
         files.append(DataFile(_file_url(place), row["split"], row["rows"], groups, int(row["total"])))
     schema = hashlib.sha256(table.schema.json().encode("utf-8")).hexdigest()[:32]
     return Manifest(path, version, fingerprint, schema, source_digest, tuple(sorted(files, key=lambda file: file.path)))
-
-
-def _codes(expressions: Sequence[str]) -> Column:
-    return F.array(*(F.expr(code) for code in expressions)).cast("array<smallint>")
 
 
 def _file_sql(plans: Sequence[FilePlan]) -> str:

@@ -143,16 +143,12 @@ def _preflight(config: Config, num_subjects: dict[str, int]) -> None:
 def _fit(spark: SparkSession, config: Config, work: _Work) -> tuple[Frames, Codebook]:
     partitions = _partitions(spark)
     histories, plan = work.source.histories, work.plan
-    raw = number_events(
-        histories, work.assignment, work.source.events_table, plan.event_fields, partitions=partitions
-    ).persist()
+    raw = number_events(histories, work.assignment, work.source.events_table, plan.event_fields).persist()
     attributes = number_subjects(histories, work.assignment, plan.subject_fields)
     units = fit_units(learnable(raw), learnable(attributes), plan)
-    timed = time_events(raw, clock_type=plan.clock_type, unit=units.get("o", {})).persist()
-    frames = Frames(with_spans(attributes, timed, partitions=partitions).persist(), timed)
-    codebook = fit_codebook(work.source, frames, config, plan, units)
-    raw.unpersist()
-    return frames, codebook
+    timed = time_events(raw, clock_type=plan.clock_type, unit=units.get("o", {}))
+    frames = Frames(with_spans(attributes, timed, partitions=partitions).persist(), timed, raw)
+    return frames, fit_codebook(work.source, frames, config, plan, units)
 
 
 def _partitions(spark: SparkSession) -> int:

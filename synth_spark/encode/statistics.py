@@ -1,16 +1,19 @@
 """The Spark aggregations behind a codebook: exact, counted by subject, bounded in size, free of partitioning. [spark]
 
-All fields go through the same few jobs: their values stand in one long frame (field f, subject n, value v) with the
-subject's weight w: SUBJECT_WEIGHT spread evenly over its values of that field.
+Columns of one type go through the same few jobs: Arrow batches of whole subjects are counted in arrays
+(synth_spark.encode.tally), Spark adds up what they tell.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 
-from pyspark.sql import DataFrame
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from synth_spark.codecs.category import MAX_VALUES
@@ -18,21 +21,20 @@ from synth_spark.codecs.edges import (
     LINEAR_CELLS,
     MAX_CODE_ATOMS,
     SIGNIFICANT_DIGITS,
-    SUBJECT_WEIGHT,
     choose_atoms,
     linear_width,
 )
 from synth_spark.codecs.number import NumberSummary
-from synth_spark.codecs.units import LONG_LIMIT
-
-MAX_THRESHOLD = 8  # the highest that keyed_threshold gives
+from synth_spark.codecs.units import LONG_LIMIT, arrow_type
+from synth_spark.encode import tally
+from synth_spark.encode.batches import Batches
 
 
 @dataclass(frozen=True)
 class Measured:
     """A column whose values are counted.
 
-    frame: "subjects" or "events"; value_sql: its value in that frame; threshold: subjects needed; clustered: numbers
+    frame: subjects, events or clock; value_sql: its value in that frame; threshold: subjects needed; clustered: numbers
     that lie in clusters far apart, such as places, need finer cells than the range alone would give them.
     """
 
@@ -42,95 +44,136 @@ class Measured:
     clustered: bool = False
 
 
-def weighted_values(subjects: DataFrame, events: DataFrame, columns: Sequence[Measured], value_type: str) -> DataFrame:
-    """One row per field, subject and distinct value: f, n, v, c (rows), w (weight). Nulls have none.
-
-    A subject's values are counted (t) before they are made long: events lie by subject, so that needs no sorting.
-    """
-    parts = []
-    for name, frame in (("subjects", subjects), ("events", events)):
-        chosen = {f: column for f, column in enumerate(columns) if column.frame == name}
-        if not chosen:
-            continue
-        wide = frame.select("n", *(F.expr(f"CAST({c.value_sql} AS {value_type}) AS v{f}") for f, c in chosen.items()))
-        wide = wide.select("*", *(F.expr(f"count(v{f}) OVER (PARTITION BY n) AS t{f}") for f in chosen))
-        cells = ", ".join(f"struct({f} AS f, v{f} AS v, t{f} AS t)" for f in chosen)
-        parts.append(wide.select("n", F.expr(f"inline(array({cells}))")).where("v IS NOT NULL"))
-    long = parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
-    counted = long.groupBy("n", "f", "v").agg(F.count(F.lit(1)).alias("c"), F.first("t").alias("t"))
-    return counted.select("f", "n", "v", "c", F.expr(f"({SUBJECT_WEIGHT}L div t) * c AS w"))
-
-
-def histograms(values: DataFrame) -> dict[int, dict[int, int]]:
-    """Field -> value -> weight, for values of a small fixed range."""
-    found: dict[int, dict[int, int]] = defaultdict(dict)
-    for row in values.groupBy("f", "v").agg(F.sum("w").alias("w")).collect():
-        found[row["f"]][row["v"]] = row["w"]
-    return found
-
-
 @dataclass(frozen=True)
-class Spread:
-    """How many subjects have a value, and the most extreme subjects' values, most extreme first."""
+class Facts:
+    """Of a column, what is small.
 
-    subjects: int
+    missing: rows without a value; holders: subjects with one; weight: of all values; smallest, largest: values of the
+    most extreme subjects, most extreme first; different: pairs (different values of a subject, subjects), ascending;
+    constant: subjects of several rows that all have one value, or none.
+    """
+
+    missing: int
+    holders: int
+    weight: int
     smallest: tuple[float, ...]
     largest: tuple[float, ...]
+    different: tuple[tuple[int, int], ...]
+    constant: int
 
     def kept(self, threshold: int) -> tuple[float | None, float | None]:
         """Values of the k-th most extreme subjects."""
-        if self.subjects < threshold:
+        if self.holders < threshold:
             return None, None
         return self.smallest[threshold - 1], self.largest[threshold - 1]
 
 
-def spreads(values: DataFrame) -> dict[int, Spread]:
-    """Field -> Spread."""
-    each = values.groupBy("f", "n").agg(F.min("v").alias("low"), F.max("v").alias("high")).persist()
-    counted = (
-        each.groupBy("f")
-        .agg(F.count(F.lit(1)).alias("r"))
-        .select("f", F.lit("count").alias("what"), "r", F.lit(None).alias("v"))
+class Tally:
+    """The values of columns, counted by subject.
+
+    Args:
+        frames: by name; a subject's rows lie together, in one partition.
+        value_type: that all the columns' values are cast to.
+    """
+
+    def __init__(self, frames: Mapping[str, DataFrame], columns: Sequence[Measured], value_type: str) -> None:
+        self.columns = columns
+        self._frames, self._type = frames, value_type
+        schema = f"what STRING, f INT, v {value_type}, d BIGINT, c BIGINT, w BIGINT, s BIGINT"
+        sums = [F.sum(name).alias(name) for name in ("c", "w", "s")]
+        parts = self._mapped(lambda batches, fields: tally.counted(batches, fields, arrow_type(value_type)), schema)
+        self._rows = parts.groupBy("what", "f", "v", "d").agg(*sums).persist()
+        self.values = self._rows.where(F.col("what") == tally.VALUE).select("f", "v", "c", "w", "s")
+
+    def release(self) -> None:
+        """Give the cache back."""
+        self._rows.unpersist()
+
+    def facts(self) -> list[Facts]:
+        """Of each column."""
+        order = f"IF(what = '{tally.LOW}', v, NULL), IF(what = '{tally.HIGH}', v, NULL) DESC"
+        small = self._rows.where(F.col("what") != tally.VALUE)
+        small = small.withColumn("r", F.expr(f"row_number() OVER (PARTITION BY what, f ORDER BY {order})"))
+        bounded = (F.col("r") <= tally.MOST_EXTREME) | ~F.col("what").isin(tally.LOW, tally.HIGH)
+        found: dict[int, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in small.where(bounded).orderBy("f", "what", "r", "d").collect():
+            found[row["f"]][row["what"]].append(row)
+        return [_facts(found[f]) for f in range(len(self.columns))]
+
+    def weights(self) -> dict[int, dict[int, int]]:
+        """Column -> value -> weight, for values of a small fixed range."""
+        found: dict[int, dict[int, int]] = defaultdict(dict)
+        for row in self.values.collect():
+            found[row["f"]][row["v"]] = row["w"]
+        return found
+
+    def strays(self, is_kept: Mapping[int, tally.IsKept]) -> list[tuple[int, int]]:
+        """Rows and subjects, (rows, subjects), with a value that is not kept, of each column; 0 where none is asked."""
+        found = [(0, 0)] * len(self.columns)
+        if not is_kept:
+            return found
+        parts = self._mapped(
+            lambda batches, fields: tally.strays(batches, fields, [is_kept[f] for f in fields]),
+            "f INT, c BIGINT, s BIGINT",
+            of=is_kept,
+        )
+        for row in parts.groupBy("f").agg(F.sum("c").alias("c"), F.sum("s").alias("s")).collect():
+            found[row["f"]] = (row["c"], row["s"])
+        return found
+
+    def _mapped(
+        self,
+        function: Callable[[Batches, list[int]], Iterator[pa.RecordBatch]],
+        schema: str,
+        *,
+        of: Container[int] | None = None,
+    ) -> DataFrame:
+        parts = []
+        for name, frame in self._frames.items():
+            chosen = [f for f, c in enumerate(self.columns) if c.frame == name and (of is None or f in of)]
+            if chosen:
+                values = (F.expr(self.columns[f].value_sql).cast(self._type).alias(f"v{f}") for f in chosen)
+                parts.append(frame.select("n", *values).mapInArrow(partial(_call, function, chosen), schema))
+        return reduce(DataFrame.unionByName, parts)
+
+
+def _call(
+    function: Callable[[Batches, list[int]], Iterator[pa.RecordBatch]], fields: list[int], batches: Batches
+) -> Iterator[pa.RecordBatch]:
+    return function(batches, fields)
+
+
+def _facts(told: Mapping[str, list[Row]]) -> Facts:
+    holders = told[tally.HOLDERS]
+    return Facts(
+        missing=sum(row["c"] for row in told[tally.MISSING]),
+        holders=sum(row["s"] for row in holders),
+        weight=sum(row["w"] for row in holders),
+        smallest=_of_subjects(told[tally.LOW]),
+        largest=_of_subjects(told[tally.HIGH]),
+        different=tuple((row["d"], row["s"]) for row in told[tally.DIFFERENT]),
+        constant=sum(row["s"] for row in told[tally.CONSTANT]),
     )
 
-    def extreme(what: str, order: str) -> DataFrame:
-        ranked = each.selectExpr(
-            "f",
-            f"'{what}' AS what",
-            f"row_number() OVER (PARTITION BY f ORDER BY {order}, n) AS r",
-            f"{order.split()[0]} AS v",
-        )
-        return ranked.where(F.col("r") <= MAX_THRESHOLD)
 
-    found: dict[int, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for row in counted.unionByName(extreme("low", "low")).unionByName(extreme("high", "high DESC")).collect():
-        found[row["f"]][row["what"]][row["r"]] = row["v"]
-    each.unpersist()
-    return {
-        f: Spread(
-            subjects=next(iter(parts["count"])),
-            smallest=tuple(parts["low"][r] for r in sorted(parts["low"])),
-            largest=tuple(parts["high"][r] for r in sorted(parts["high"])),
-        )
-        for f, parts in found.items()
-    }
+def _of_subjects(rows: list[Row]) -> tuple[float, ...]:
+    """A value for each of the most extreme subjects."""
+    return tuple(row["v"] for row in rows for _ in range(row["s"]))[: tally.MOST_EXTREME]
 
 
-def summarize_numbers(values: DataFrame, columns: Sequence[Measured], missing: Sequence[bool]) -> list[NumberSummary]:
-    """One summary per column; `values` hold units (BIGINT). A column that nobody has a value of is missing."""
-    spread = spreads(values)
+def summarize_numbers(counted: Tally, facts: Sequence[Facts]) -> list[NumberSummary]:
+    """One summary per column of units (BIGINT). A column that nobody has a value of is missing."""
+    columns = counted.columns
     kept: list[tuple[int | None, int | None]] = []
-    for f, column in enumerate(columns):
-        low, high = spread[f].kept(column.threshold) if f in spread else (None, None)
+    for column, of_column in zip(columns, facts, strict=True):
+        low, high = of_column.kept(column.threshold)
         bounded = (low is None or high is None) or low <= high
         kept.append((_bounded(low), _bounded(high)) if bounded else (None, None))
-    totals = values.groupBy("f", "v").agg(F.sum("w").alias("w"), F.count(F.lit(1)).alias("subjects")).persist()
-    atoms = _atoms(totals, columns)
-    cells, support = _cells(totals, kept, [f for f, column in enumerate(columns) if column.clustered])
-    totals.unpersist()
+    atoms = _atoms(counted, facts)
+    cells, support = _cells(counted.values, kept, [f for f, column in enumerate(columns) if column.clustered])
     return [
-        NumberSummary(missing[f] or f not in spread, *kept[f], tuple(atoms[f]), tuple(cells[f]), support[f])
-        for f in range(len(columns))
+        NumberSummary(found.missing > 0 or not found.holders, *kept[f], tuple(atoms[f]), tuple(cells[f]), support[f])
+        for f, found in enumerate(facts)
     ]
 
 
@@ -138,17 +181,20 @@ def _bounded(value: float | None) -> int | None:
     return None if value is None else max(-LONG_LIMIT, min(LONG_LIMIT, int(value)))
 
 
-def _atoms(totals: DataFrame, columns: Sequence[Measured]) -> dict[int, list[tuple[int, int]]]:
+def _atoms(counted: Tally, facts: Sequence[Facts]) -> dict[int, list[tuple[int, int]]]:
     """Field -> (unit, weight) of the frequent values, heaviest first; at most MAX_CODE_ATOMS + 1 per field travel."""
-    thresholds = _by_field({f: column.threshold for f, column in enumerate(columns)})
-    ranked = totals.where(F.expr(f"subjects >= {thresholds}")).withColumn(
-        "r", F.expr("row_number() OVER (PARTITION BY f ORDER BY w DESC, v)")
-    )
-    weights = {row["f"]: row["w"] for row in totals.groupBy("f").agg(F.sum("w").alias("w")).collect()}
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for row in ranked.where(F.col("r") <= MAX_CODE_ATOMS + 1).orderBy("f", "r").collect():
+    for row in _heaviest(counted, MAX_CODE_ATOMS + 1).orderBy("f", "r").collect():
         found[row["f"]].append((row["v"], row["w"]))
-    return defaultdict(list, {f: choose_atoms(values, weights[f]) for f, values in found.items()})
+    return defaultdict(list, {f: choose_atoms(values, facts[f].weight) for f, values in found.items()})
+
+
+def _heaviest(counted: Tally, most: int) -> DataFrame:
+    """The values that enough subjects share, and the rank r of each by weight; at most so many of a column."""
+    thresholds = _by_field({f: column.threshold for f, column in enumerate(counted.columns)})
+    shared = counted.values.where(F.expr(f"s >= {thresholds}"))
+    ranked = shared.withColumn("r", F.expr("row_number() OVER (PARTITION BY f ORDER BY w DESC, v)"))
+    return ranked.where(F.col("r") <= most)
 
 
 def _cells(
@@ -173,7 +219,7 @@ def _cells(
     finest = _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1])
     linear = _by_field({f: min(width, finest.get(f, width)) for f, width in widths.items()})
     cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, {linear}))")
-    sums = F.sum("w").alias("w"), F.max("subjects").alias("s")
+    sums = F.sum("w").alias("w"), F.max("s").alias("s")
     for row in inside.groupBy("f", cell.alias("x")).agg(*sums).orderBy("f", "x").collect():
         found[row["f"]].append((row["x"], row["w"]))
         support[row["f"]][row["x"]] = row["s"]
@@ -214,61 +260,34 @@ class CategorySummary:
     rare_subjects: int
 
 
-def summarize_categories(values: DataFrame, columns: Sequence[Measured]) -> list[CategorySummary]:
-    """One summary per column; `values` hold strings. Beyond MAX_VALUES the lighter values are rare, too."""
-    thresholds = _by_field({f: column.threshold for f, column in enumerate(columns)})
-    totals = values.groupBy("f", "v").agg(F.sum("w").alias("w"), F.count(F.lit(1)).alias("subjects"))
-    enough = totals.where(F.expr(f"subjects >= {thresholds}"))
-    ranked = enough.withColumn("r", F.expr("row_number() OVER (PARTITION BY f ORDER BY w DESC, v)"))
-    kept = ranked.where(F.col("r") <= MAX_VALUES).persist()
-    held = kept.select("f", "r", "v", "w").toPandas().sort_values(["f", "r"])  # by Arrow: there may be 100,000 a column
-    rare = values.join(kept.select("f", "v"), ["f", "v"], "left_anti").persist()
-    each = rare.groupBy("f", "n").agg(F.sum("c").alias("c"))
-    counted = {
-        row["f"]: row for row in each.groupBy("f").agg(F.sum("c").alias("c"), F.count(F.lit(1)).alias("s")).collect()
-    }
-    distinct = {row["f"]: row["d"] for row in rare.groupBy("f").agg(F.countDistinct("v").alias("d")).collect()}
-    rare.unpersist()
-    kept.unpersist()
-    found = {f: tuple(zip(part["v"], part["w"].tolist(), strict=True)) for f, part in held.groupby("f")}
+def summarize_categories(counted: Tally) -> list[CategorySummary]:
+    """One summary per column of strings. Beyond MAX_VALUES the lighter values are rare, too."""
+    # by Arrow: there may be 100,000 a column
+    held = _heaviest(counted, MAX_VALUES).select("f", "r", "v", "w").toPandas().sort_values(["f", "r"])
+    found = dict(iter(held.groupby("f")))
+    all_values = {row["f"]: row["count"] for row in counted.values.groupBy("f").count().collect()}
+    rare = {f: number - len(found.get(f, ())) for f, number in all_values.items()}
+    kept = {f: pa.array(found[f]["v"] if f in found else [], pa.string()) for f, number in rare.items() if number}
+    strays = counted.strays({f: partial(pc.is_in, value_set=values) for f, values in kept.items()})
     return [
         CategorySummary(
-            kept=found.get(f, ()),
-            rare_values=distinct.get(f, 0),
-            rare_rows=counted[f]["c"] if f in counted else 0,
-            rare_subjects=counted[f]["s"] if f in counted else 0,
+            kept=tuple(zip(found[f]["v"], found[f]["w"].tolist(), strict=True)) if f in found else (),
+            rare_values=rare.get(f, 0),
+            rare_rows=rows,
+            rare_subjects=subjects,
         )
-        for f in range(len(columns))
+        for f, (rows, subjects) in enumerate(strays)
     ]
 
 
-def missing_counts(subjects: DataFrame, events: DataFrame, columns: Sequence[Measured]) -> list[int]:
-    """Rows in which each column is null."""
-    found = [0] * len(columns)
-    for name, frame in (("subjects", subjects), ("events", events)):
-        chosen = [f for f, column in enumerate(columns) if column.frame == name]
-        if chosen:
-            row = frame.agg(
-                *(F.expr(f"count_if({columns[f].value_sql} IS NULL)").alias(f"c{f}") for f in chosen)
-            ).first()
-            for f in chosen:
-                found[f] = int(row[f"c{f}"]) if row else 0
-    return found
+def clipped_counts(counted: Tally, ranges: Sequence[tuple[int, int] | None]) -> list[tuple[int, int]]:
+    """Rows and subjects, (rows, subjects), with a value outside each range [low, high); at least one pair a column."""
+    strays = counted.strays({f: partial(_within, *bounds) for f, bounds in enumerate(ranges) if bounds is not None})
+    return strays + [(0, 0)] * (len(ranges) - len(strays))
 
 
-def clipped_counts(values: DataFrame, ranges: Sequence[tuple[int, int] | None]) -> list[tuple[int, int]]:
-    """Rows and subjects, (rows, subjects), whose value lies outside each column's kept range [low, high)."""
-    known = {f: bounds for f, bounds in enumerate(ranges) if bounds is not None}
-    found = [(0, 0)] * len(ranges)
-    if not known:
-        return found
-    lows = _by_field({f: low for f, (low, _) in known.items()})
-    highs = _by_field({f: high for f, (_, high) in known.items()})
-    outside = values.where(F.expr(f"v < {lows} OR v >= {highs}"))
-    each = outside.groupBy("f", "n").agg(F.sum("c").alias("c"))
-    for row in each.groupBy("f").agg(F.sum("c").alias("c"), F.count(F.lit(1)).alias("s")).collect():
-        found[row["f"]] = (row["c"], row["s"])
-    return found
+def _within(low: int, high: int, values: pa.Array) -> pa.Array:
+    return pc.and_(pc.greater_equal(values, low), pc.less(values, high))
 
 
 def length_counts(subjects: DataFrame) -> list[tuple[int, int]]:

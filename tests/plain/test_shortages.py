@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from synth_spark import cli
+from synth_spark.errors import TrainingError
 from synth_spark.pipeline.shortages import shortage
 
 
@@ -41,9 +42,13 @@ def test_what_it_came_from_counts_and_nothing_of_it_is_quoted() -> None:
         assert "disk: full" in str(shortage(error)) and "Zzyzx" not in str(shortage(error))
 
 
-def test_the_command_line_ends_with_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+RANK = "rank 0 of 1 failed first: SafetensorError: I/O error: No space left on device (os error 28)"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), TrainingError(RANK)], ids=repr)
+def test_the_command_line_ends_with_its_code(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     monkeypatch.setattr("synth_spark.pipeline.line.run_line", full)
     ended = CliRunner().invoke(cli.app, ["run", "conf/cdnow.yml"])

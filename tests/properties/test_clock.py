@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
@@ -18,6 +19,7 @@ from synth_spark.codecs import calendar, length
 from synth_spark.codecs.draws import Draws
 from synth_spark.decode.clock import ClockDecoder, Steps
 from synth_spark.encode.clock import Clock, end_of
+from synth_spark.encode.histories import HistoryEncoder
 from tests.uncompiled import uncompiled
 
 if TYPE_CHECKING:
@@ -57,11 +59,14 @@ def _histories(seed: int, subjects: int, per_day: int, spread: int) -> list[list
 
 
 def _frames(spark: SparkSession, histories: list[list[int]]) -> tuple[DataFrame, DataFrame]:
-    events = [(n, i, u, None if i == 0 else h[i - 1]) for n, h in enumerate(histories) for i, u in enumerate(h)]
+    events = [(n, i, u) for n, h in enumerate(histories) for i, u in enumerate(h)]
     subjects = [(n, h[0] if h else None, h[-1] if h else None, len(h)) for n, h in enumerate(histories)]
     return (
         spark.createDataFrame(subjects, "n bigint, first bigint, last bigint, events int").coalesce(2).persist(),
-        spark.createDataFrame(events, "n bigint, i int, u bigint, b bigint").coalesce(2).persist(),
+        spark.createDataFrame(events, "n bigint, i int, u bigint")
+        .repartition(2, "n")
+        .sortWithinPartitions("n", "i")
+        .persist(),
     )
 
 
@@ -69,8 +74,10 @@ def _fitted(subjects: DataFrame, events: DataFrame, clock: Clock, last: int) -> 
     from synth_spark.encode import statistics as st
 
     columns = [st.Measured(frame, text, THRESHOLDS[name]) for name, (frame, text) in clock.measures.items()]
-    missing = [count > 0 for count in st.missing_counts(subjects, events, columns)]
-    found = st.summarize_numbers(st.weighted_values(subjects, events, columns, "bigint"), columns, missing)
+    frames = {"subjects": subjects, "events": events, "clock": clock.timed(events)}
+    counted = st.Tally(frames, columns, "bigint")
+    found = st.summarize_numbers(counted, counted.facts())
+    counted.release()
     start, period, elapsed = clock.fit(dict(zip(clock.measures, found, strict=True)), THRESHOLDS)
     column = SourceColumn("at", clock.type)
     time = {"type": clock.type, "unit": clock.unit, "low": clock.first_time(start), "end": last}
@@ -109,13 +116,19 @@ def _fields(codebook: Codebook) -> tuple[FieldSpec, FieldSpec, FieldSpec]:
     return start, period, elapsed
 
 
-def _coded(subjects: DataFrame, events: DataFrame, clock: Clock, codebook: Codebook) -> pd.DataFrame:
-    start, period, elapsed = _fields(codebook)
-    codes, rows = clock.encode_start(subjects, start)
-    of_start = rows.selectExpr("n", *(f"{c} AS s{i}" for i, c in enumerate(codes)))
-    encoded, rows = clock.encode_events(events.selectExpr("*", "u AS kept"), period, elapsed)
-    codes = [f"{c} AS c{i}" for i, c in enumerate(encoded)]
-    return rows.selectExpr("n", "kept AS u", "i AS step", *codes).join(of_start, "n").toPandas()
+def _coded(histories: list[list[int]], codebook: Codebook) -> pd.DataFrame:
+    """n, u, step and the codes of the start (s0, ...), the period and the elapsed field (c0, ...)."""
+    happened = [(n, i, u) for n, history in enumerate(histories) for i, u in enumerate(history)]
+    rows = pd.DataFrame(happened, columns=["n", "step", "u"], dtype=np.int64)
+    batch = pa.RecordBatch.from_pandas(rows[["n", "u"]], preserve_index=False)
+    width, told = len(codebook.event_cardinalities), [*HistoryEncoder(codebook)([batch])]
+    codes = np.array([code for part in told for own in part["events"].to_pylist() for code in own]).reshape(-1, width)
+    plans = {n: own for part in told for n, own in zip(part["n"].to_pylist(), part["plan"].to_pylist(), strict=True)}
+    for i in range(width):
+        rows[f"c{i}"] = codes[:, i]
+    for i in range(len(_fields(codebook)[0].cardinalities)):
+        rows[f"s{i}"] = [plans[n][i] for n in rows["n"]]
+    return rows
 
 
 def _is_exact(codebook: Codebook) -> bool:
@@ -150,7 +163,7 @@ def test_times_come_back_in_order_and_inside(
     subject_rows, event_rows = _frames(small, histories)
     codebook = _fitted(subject_rows, event_rows, clock, last)
     assert all(1 <= c <= 256 for spec in _fields(codebook) for c in spec.cardinalities)
-    rows = _decoded(_coded(subject_rows, event_rows, clock, codebook), codebook)
+    rows = _decoded(_coded(histories, codebook), codebook)
     assert len(rows) == sum(len(h) for h in histories)
     _check_order(rows, last)
     if clock.is_calendar and calendar.is_exact(_fields(codebook)[1]):
@@ -181,7 +194,7 @@ def test_times_that_many_share_come_back_exactly(small: SparkSession, kind: str,
     codebook = _fitted(subject_rows, event_rows, clock, last)
     assert _is_exact(codebook)
     assert not any(_clipped(histories, clock, codebook))
-    rows = _decoded(_coded(subject_rows, event_rows, clock, codebook), codebook)
+    rows = _decoded(_coded(histories, codebook), codebook)
     assert [row["time"] for row in rows] == [row["u"] for row in rows] and len(rows) == sum(map(len, histories))
 
 

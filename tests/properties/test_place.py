@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from synth_spark.codebook import FieldSpec
-from synth_spark.codecs import place, units
+from synth_spark.codecs import number, place, units
 from synth_spark.codecs.draws import Draws
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def small(spark: SparkSession) -> Iterator[SparkSession]:
 )
 @given(made=MADE)
 def test_there_and_back(small: SparkSession, types: tuple[str, str], made: Made) -> None:
-    rows = small.createDataFrame(made.rows(types), f"n bigint, y {types[0]}, x {types[1]}").coalesce(2).persist()
+    rows = small.createDataFrame(made.rows(types), f"n bigint, y {types[0]}, x {types[1]}").repartition(2, "n")
+    rows = rows.sortWithinPartitions("n").persist()
     spec, points = _fit(rows, types)
     assert all(1 <= cardinality <= 256 for cardinality in spec.cardinalities)
     _check_protection(spec, points)
@@ -141,14 +142,16 @@ def _fit(rows: DataFrame, types: tuple[str, str]) -> tuple[FieldSpec, dict[int, 
         st.Measured("events", f"IF({c} IS NULL, NULL, {units.precision_sql(kind, c)})", 1)
         for c, kind in zip("yx", types, strict=True)
     ]
-    shares = st.histograms(st.weighted_values(rows, rows, digits, "int"))
+    counted = st.Tally({"events": rows}, digits, "int")
+    shares = counted.weights()
+    counted.release()
     chosen = [units.choose_unit(kind, shares.get(i, {}), 180.0) for i, kind in enumerate(types)]
     scale = place.choose_scale(types, chosen)
     column = st.Measured("events", place.units_sql("y", "x", scale), THRESHOLD, clustered=True)
-    missing = st.missing_counts(rows, rows, [column])
-    values = st.weighted_values(rows, rows, [column], "bigint")
-    (summary,) = st.summarize_numbers(values, [column], [missing[0] > 0])
-    held = {row["v"]: row["count"] for row in values.groupBy("v").count().collect()}
+    counted = st.Tally({"events": rows}, [column], "bigint")
+    (summary,) = st.summarize_numbers(counted, counted.facts())
+    held = {row["v"]: row["s"] for row in counted.values.collect()}
+    counted.release()
     return place.fit("y + x", ("y", "x"), types, summary, scale=scale, threshold=THRESHOLD), held
 
 
@@ -165,13 +168,15 @@ def _check_protection(spec: FieldSpec, points: dict[int, int]) -> None:
         assert edge % 100 == 0 or points.get(edge, THRESHOLD) >= THRESHOLD
 
 
-def _coded(rows: DataFrame, spec: FieldSpec) -> tuple[DataFrame, list[str]]:
-    """The rows with what the codes of the place y, x need, and expressions of these, as encode has them."""
-    from synth_spark.encode.codes import number_codes
-
+def _coded(rows: DataFrame, spec: FieldSpec) -> pa.Table:
+    """y, x, u, and the codes a and b of the place y, x."""
     value = place.units_sql("y", "x", spec.params["scale"])
-    rows, codes = number_codes(rows, {"place": (place.cells(spec), value)})
-    return rows, codes["place"]
+    held = rows.selectExpr("y", "x", "u", f"{value} AS place").toArrow()
+    codes = number.encoder(place.cells(spec))(pa.concat_arrays(held["place"].chunks))
+    held = held.drop(["place"])
+    for name, code in zip(("a", "b"), codes, strict=False):
+        held = held.append_column(name, pa.array(code))
+    return held
 
 
 def _shown(codes: pa.Table, spec: FieldSpec, *names: str) -> pa.Table:
@@ -184,9 +189,7 @@ def _shown(codes: pa.Table, spec: FieldSpec, *names: str) -> pa.Table:
 
 def _decoded(rows: DataFrame, spec: FieldSpec) -> DataFrame:
     """The rows, their codes a and b, and the place y2, x2 that these decode to."""
-    rows, codes = _coded(rows, spec)
-    named = [f"{code} AS {name}" for code, name in zip(codes, ("a", "b"), strict=False)]
-    coded = rows.selectExpr("y", "x", "CAST(hash(y, x, n) AS BIGINT) AS u", *named).toArrow()
+    coded = _coded(rows.selectExpr("y", "x", "CAST(hash(y, x, n) AS BIGINT) AS u"), spec)
     return rows.sparkSession.createDataFrame(_shown(coded, spec, "y2", "x2"))
 
 
@@ -201,16 +204,14 @@ def _check_codes(spark: SparkSession, spec: FieldSpec) -> None:
     ]
     every = sorted({(a, b * 37 % n, u) for a, n in enumerate(slices) for b in range(7) for u in range(5)})
     table = pa.table(dict(zip("abu", map(list, zip(*every, strict=True)), strict=True)))
-    shown = spark.createDataFrame(_shown(table, spec, "y", "x"))
-    rows, codes = _coded(shown, spec)
-    again = rows.selectExpr("*", *(f"{c} AS {n}2" for c, n in zip(codes, names, strict=True)))
-    # a slice of atoms only is never a code of data; decoding moves it
-    wrong = again.where(" OR ".join(f"NOT {n} <=> {n}2" for n in names) + " OR y NOT BETWEEN -90 AND 90")
-    assert [row for row in wrong.collect() if not _atoms_only(spec, row["a"], row["b"])] == []
-    assert shown.where("(y IS NULL) <> (x IS NULL)").count() == 0
-    assert {row["a"] for row in shown.where("y IS NULL").select("a").distinct().collect()} == (
-        {0} if cells["missing"] else set()
-    )
+    shown = _shown(table, spec, "y", "x")
+    again = _coded(spark.createDataFrame(shown), spec)
+    columns = [*(shown[name].to_pylist() for name in "abyx"), *(again[name].to_pylist() for name in names)]
+    for a, b, y, x, *back in zip(*columns, strict=True):
+        # a slice of atoms only is never a code of data; decoding moves it
+        assert back == [a, b][: len(back)] or _atoms_only(spec, a, b)
+        assert (y is None) == (x is None) == bool(cells["missing"] and a == 0)
+        assert y is None or (-90 <= y <= 90 and -180 <= x <= 180)
 
 
 def _atoms_only(spec: FieldSpec, code: int, slice_: int) -> bool:

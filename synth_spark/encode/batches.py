@@ -1,0 +1,44 @@
+"""Arrow batches of events, subject by subject, cut between subjects. [plain]"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from synth_spark.codecs.units import BoolArray
+
+ROWS = 262_144  # of a batch, and as many as the last subject has more
+
+Batches = Iterable[pa.RecordBatch]
+
+
+def whole_subjects(batches: Batches) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of whole subjects; the first column numbers the subject, whose rows lie together."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(part.num_rows for part in held) >= ROWS:
+            whole = _joined(held)
+            n = whole.column(0).to_numpy()
+            others = np.flatnonzero(n != n[-1])
+            last = int(others[-1]) + 1 if len(others) else 0
+            held = [whole.slice(last)]
+            if last:
+                yield whole.slice(0, last)
+    if held and (rest := _joined(held)).num_rows:
+        yield rest
+
+
+def first_rows(batch: pa.RecordBatch) -> BoolArray:
+    """Whether a row is its subject's first."""
+    n = batch.column(0).to_numpy()
+    is_first = np.ones(len(n), dtype=bool)
+    is_first[1:] = n[1:] != n[:-1]
+    return is_first
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches)
+    return pa.RecordBatch.from_arrays([pa.concat_arrays(c.chunks) for c in table.columns], names=table.column_names)

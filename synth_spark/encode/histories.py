@@ -1,0 +1,136 @@
+"""Values of whole subjects -> their codes, as Arrow batches: the mirror of decode. [plain]"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+
+import numpy as np
+import pyarrow as pa
+
+from synth_spark.codebook import Codebook, FieldSpec
+from synth_spark.codecs import calendar, category, length, number, place, variety
+from synth_spark.codecs.units import BoolArray, IntArray, Units
+from synth_spark.encode.batches import Batches, first_rows, whole_subjects
+
+MOST_CODES = 256  # of a sub-column
+
+Encode = Callable[[pa.Array], list[IntArray]]
+
+
+def encoder_of(spec: FieldSpec) -> Encode:
+    """Values of a field that stands for columns -> codes of each sub-column."""
+    if spec.family == "place":
+        return number.encoder(place.cells(spec))
+    return {"category": category, "number": number}[spec.family].encoder(spec)
+
+
+class AttributeEncoder:
+    """Rows of subjects -> n, split and the codes of their attributes."""
+
+    SCHEMA = "n BIGINT, split STRING, attributes ARRAY<SMALLINT>"
+
+    def __init__(self, codebook: Codebook) -> None:
+        self._encoders = [encoder_of(spec) for spec in codebook.static_fields if spec.columns]
+
+    def __call__(self, batches: Batches) -> Iterator[pa.RecordBatch]:
+        """Of batches of n, split and the values of each attribute."""
+        for batch in batches:
+            values = zip(self._encoders, batch.columns[2:], strict=True)
+            codes = [code for encode, column in values for code in encode(column)]
+            lists = _lists(_matrix(codes, batch.num_rows), np.ones(batch.num_rows, dtype=np.int64))
+            columns = [batch.column(0), batch.column(1), lists]
+            yield pa.RecordBatch.from_arrays(columns, names=["n", "split", "attributes"])
+
+
+class HistoryEncoder:
+    """Rows of events -> per subject n, how many events are kept, the plan of the history, the codes of the events."""
+
+    SCHEMA = "n BIGINT, kept INT, plan ARRAY<SMALLINT>, events ARRAY<SMALLINT>"
+
+    def __init__(self, codebook: Codebook) -> None:
+        self._book = codebook
+        self._encoders = [encoder_of(spec) for spec in codebook.value_fields]
+        self._width = len(codebook.event_cardinalities)
+        ends = list(accumulate((len(spec.cardinalities) for spec in codebook.event_fields), initial=0))
+        self._lasting = [code for place in codebook.lasting for code in range(ends[place], ends[place + 1])]
+        if codebook.time is not None:
+            assert codebook.start and codebook.period and codebook.elapsed, "there is a clock"
+            self._start = number.UnitsEncoder(codebook.start)
+            self._as_first = codebook.period.cardinalities[0]
+            self._clock = _clock(codebook.period, codebook.elapsed)
+            self._per_day = int(codebook.elapsed.params["per_day"]) if codebook.elapsed.family == "calendar" else None
+
+    def __call__(self, batches: Batches) -> Iterator[pa.RecordBatch]:
+        """Of batches of n, with a clock the time u, and the values of each field; subject by subject, in order."""
+        for batch in whole_subjects(batches):
+            yield self._encoded(batch)
+
+    def plan_of_none(self) -> list[int]:
+        """The plan of a subject without events."""
+        none = np.zeros(1, dtype=np.int64)
+        codes = [none] * len(self._lasting)
+        codes += [variety.encode(spec, none) for _, _, spec in self._book.planned_varieties]
+        if self._book.time is not None:
+            codes += [*self._start(Units(none, none == 0)), none + self._as_first]
+        return [int(code[0]) for code in [*codes, length.encode(self._book.length, none)]]
+
+    def _encoded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        is_first = first_rows(batch)
+        lengths = np.diff(np.flatnonzero(np.append(is_first, True)))
+        kept = length.kept(self._book.length, lengths)
+        if (kept < lengths).any():
+            step = np.arange(batch.num_rows) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            left = step < np.repeat(kept, lengths)
+            batch, is_first = batch.filter(pa.array(left)), is_first[left]
+            lengths, kept = lengths[kept > 0], kept[kept > 0]
+        codes = self._event_codes(batch, is_first)
+        plan = self._plan(batch, codes, is_first, lengths)
+        lists = [_lists(plan, np.ones(len(kept), dtype=np.int64)), _lists(codes, kept)]
+        columns = [batch.column(0).filter(pa.array(is_first)), pa.array(kept.astype(np.int32)), *lists]
+        return pa.RecordBatch.from_arrays(columns, names=["n", "kept", "plan", "events"])
+
+    def _event_codes(self, batch: pa.RecordBatch, is_first: BoolArray) -> IntArray:
+        values, codes = batch.columns[1:], []
+        if self._book.time is not None:
+            codes, values = self._clock(values[0].to_numpy(), is_first), values[1:]
+        codes += [code for encode, column in zip(self._encoders, values, strict=True) for code in encode(column)]
+        return _matrix(codes, batch.num_rows)
+
+    def _plan(self, batch: pa.RecordBatch, codes: IntArray, is_first: BoolArray, lengths: IntArray) -> IntArray:
+        """The codes of what is known before a subject's first event."""
+        first, subject = np.flatnonzero(is_first), np.cumsum(is_first) - 1
+        plan = [codes[first, position] for position in self._lasting]
+        for position, _, spec in self._book.planned_varieties:
+            different = np.unique(subject * MOST_CODES + codes[:, position]) // MOST_CODES
+            plan.append(variety.encode(spec, np.bincount(different)))
+        if self._book.time is not None:
+            begin = batch.column(1).to_numpy()[first]
+            plan += self._start(Units(calendar.weeks_of(begin, self._per_day) if self._per_day else begin))
+            last = codes[np.append(first[1:], len(codes)) - 1, 0]
+            plan.append(np.where(last != codes[first, 0], last, self._as_first))
+        return _matrix([*plan, length.encode(self._book.length, lengths)], len(first))
+
+
+def _clock(period: FieldSpec, elapsed: FieldSpec) -> Callable[[IntArray, BoolArray], list[IntArray]]:
+    """Times, and whether each is the first of its history -> codes of both fields."""
+    if elapsed.family == "calendar":
+        return calendar.DateEncoder(period, elapsed)
+    of_period, of_gap = number.UnitsEncoder(period), number.UnitsEncoder(elapsed)
+
+    def encode(times: IntArray, is_first: BoolArray) -> list[IntArray]:
+        gaps = np.where(is_first, 0, times - np.roll(times, 1))
+        return [*of_period(Units(times)), *of_gap(Units(gaps))]
+
+    return encode
+
+
+def _matrix(codes: Sequence[IntArray], rows: int) -> IntArray:
+    """N x sub-columns."""
+    return np.stack(codes, axis=1) if codes else np.empty((rows, 0), dtype=np.int64)
+
+
+def _lists(codes: IntArray, rows: IntArray) -> pa.Array:
+    """A list of so many rows of codes for each subject, row by row."""
+    offsets = np.concatenate([[0], np.cumsum(rows)]) * codes.shape[1]
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(codes.ravel().astype(np.int16)))
