@@ -13,6 +13,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
@@ -39,6 +41,8 @@ _OF_ONE_MACHINE = (
     "spark.sql.sources.parallelPartitionDiscovery.parallelism",
     "spark.databricks.delta.snapshotPartitions",
 )
+MOST_BATCH_ROWS = 10_000  # Spark's own bound
+_BATCH_ROWS, _BATCH_BYTES = "spark.sql.execution.arrow.maxRecordsPerBatch", "spark.sql.execution.arrow.maxBytesPerBatch"
 _METASTORE_URL = "spark.hadoop.javax.jdo.option.ConnectionURL"
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -77,6 +81,27 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
         local_settings(workspace, url, cores) if master is None else cluster_settings(workspace, url, cores, master)
     )
     return _start(settings | _DELTA, workspace, url)
+
+
+@contextmanager
+def arrow_batches(spark: SparkSession, rows: int = MOST_BATCH_ROWS) -> Iterator[None]:
+    """What runs within sends Python workers batches of so many rows, or MOST_BATCH_ROWS if that is less.
+
+    Spark bounds bytes, too, and asks for those of the batch after every row, which takes as long as all else: that is
+    off here, so rows must be few where they are large.
+    """
+    wanted = {_BATCH_ROWS: str(max(1, min(rows, MOST_BATCH_ROWS))), _BATCH_BYTES: str(2**31 - 1)}
+    before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            spark.conf.set(name, value)
+        yield
+    finally:
+        for name, earlier in before.items():
+            if earlier is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, earlier)
 
 
 def cluster_master() -> str | None:

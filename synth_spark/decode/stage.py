@@ -21,12 +21,14 @@ from synth_spark.config import Config
 from synth_spark.decode.comments import column_comments
 from synth_spark.decode.keys import check_room
 from synth_spark.decode.rows import subjects_table
-from synth_spark.decode.tables import Decoded, arrow_batches, in_key_order, to_tables
+from synth_spark.decode.tables import Decoded, in_key_order, to_tables
 from synth_spark.histories import quoted
 from synth_spark.places import Places
 from synth_spark.progress import spark_progress
+from synth_spark.session import arrow_batches
 from synth_spark.workspace import RunPaths
 
+BATCH_CODES = 4_000_000  # that a Python worker takes at a time: 8 MB
 LEAST_ROWS, MOST_ROWS = 50_000, 4_000_000  # of a file
 
 Figures = dict[str, int | float | str]
@@ -57,7 +59,7 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
         "synth_spark.note": "synthetic rows, one run per run_id; the published views show one run",
     }
     codes = num_events * len(codebook.event_cardinalities) + num_subjects * len(codebook.static_cardinalities)
-    with spark_progress(spark, "decode"), arrow_batches(spark, codes / max(1, num_subjects)):
+    with spark_progress(spark, "decode"), arrow_batches(spark, BATCH_CODES * num_subjects // max(1, codes)):
         for name, rows, expected in _physical(decoded, codebook, paths.run_id, num_subjects, num_events):
             tables.replace_run(rows, published / name, paths.run_id, expected_rows=expected, properties=properties)
     seconds = time.monotonic() - begin

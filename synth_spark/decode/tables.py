@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
@@ -18,10 +17,7 @@ from synth_spark.decode.keys import key_numbers
 from synth_spark.decode.rows import RowDecoder, subjects_table
 from synth_spark.histories import quoted
 
-BATCH_CODES = 4_000_000  # that a Python worker takes at a time: 8 MB
-MOST_SUBJECTS = 10_000  # likewise
-
-_PLACE, _BATCH_ROWS = "__place", "spark.sql.execution.arrow.maxRecordsPerBatch"
+_PLACE = "__place"
 
 
 @dataclass(frozen=True)
@@ -56,17 +52,6 @@ def to_tables(sequences: DataFrame, codebook: Codebook, *, seed: int) -> Decoded
         return Decoded(decoded, None)
     needed = sequences.select(SUBJECT_NUMBER, NUM_EVENTS, STATIC_CODES, EVENT_CODES)
     return Decoded(decoded, needed.mapInArrow(events, _schema(f"{own}, {EVENT_INDEX} INT", codebook.events)))
-
-
-@contextmanager
-def arrow_batches(spark: SparkSession, codes_per_subject: float) -> Iterator[None]:
-    """What runs within sends sequences to Python workers in batches of a size that fits the length of histories."""
-    before = spark.conf.get(_BATCH_ROWS) or str(MOST_SUBJECTS)
-    spark.conf.set(_BATCH_ROWS, str(max(1, min(MOST_SUBJECTS, int(BATCH_CODES / max(1, codes_per_subject))))))
-    try:
-        yield
-    finally:
-        spark.conf.set(_BATCH_ROWS, before)
 
 
 def in_key_order(sequences: DataFrame, codebook: Codebook, *, seed: int, files: int) -> DataFrame:

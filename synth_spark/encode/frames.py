@@ -40,11 +40,11 @@ def number_events(
 ) -> DataFrame:
     """`events`, each subject's rows together and in order.
 
-    Histories are in order where they were numbered (which nobody does unless `i` is kept), by key; a join with one row
-    for each key leaves them so.
+    Histories are in order where they were numbered (which nobody does unless `i` is kept), by key. A merge with one row
+    for each key leaves them so; another kind of join may build a table of the events, and give them back in any order.
     """
     order = [F.col(quoted(table.order_by)).alias("o")] if table is not None and table.order_by else []
-    return histories.events.join(_numbers(assignment), SUBJECT_KEY).select(
+    return histories.events.join(_numbers(assignment).hint("merge"), SUBJECT_KEY).select(
         F.col("__n").alias("n"),
         F.col("__split").alias("split"),
         F.col(EVENT_INDEX).alias("i"),

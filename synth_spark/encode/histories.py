@@ -51,7 +51,6 @@ class HistoryEncoder:
     def __init__(self, codebook: Codebook) -> None:
         self._book = codebook
         self._encoders = [encoder_of(spec) for spec in codebook.value_fields]
-        self._width = len(codebook.event_cardinalities)
         ends = list(accumulate((len(spec.cardinalities) for spec in codebook.event_fields), initial=0))
         self._lasting = [code for place in codebook.lasting for code in range(ends[place], ends[place + 1])]
         if codebook.time is not None:
@@ -64,7 +63,9 @@ class HistoryEncoder:
     def __call__(self, batches: Batches) -> Iterator[pa.RecordBatch]:
         """Of batches of n, with a clock the time u, and the values of each field; subject by subject, in order."""
         for batch in whole_subjects(batches):
-            yield self._encoded(batch)
+            kept, lengths = self._cut(batch)
+            if len(lengths):
+                yield self._encoded(kept, lengths)
 
     def plan_of_none(self) -> list[int]:
         """The plan of a subject without events."""
@@ -75,19 +76,21 @@ class HistoryEncoder:
             codes += [*self._start(Units(none, none == 0)), none + self._as_first]
         return [int(code[0]) for code in [*codes, length.encode(self._book.length, none)]]
 
-    def _encoded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        is_first = first_rows(batch)
-        lengths = np.diff(np.flatnonzero(np.append(is_first, True)))
+    def _cut(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, IntArray]:
+        """The events that are kept, and of each subject that keeps any how many it had."""
+        lengths = _lengths(first_rows(batch))
         kept = length.kept(self._book.length, lengths)
-        if (kept < lengths).any():
-            step = np.arange(batch.num_rows) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            left = step < np.repeat(kept, lengths)
-            batch, is_first = batch.filter(pa.array(left)), is_first[left]
-            lengths, kept = lengths[kept > 0], kept[kept > 0]
-        codes = self._event_codes(batch, is_first)
-        plan = self._plan(batch, codes, is_first, lengths)
-        lists = [_lists(plan, np.ones(len(kept), dtype=np.int64)), _lists(codes, kept)]
-        columns = [batch.column(0).filter(pa.array(is_first)), pa.array(kept.astype(np.int32)), *lists]
+        if (kept == lengths).all():
+            return batch, lengths
+        step = np.arange(batch.num_rows) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return batch.filter(pa.array(step < np.repeat(kept, lengths))), lengths[kept > 0]
+
+    def _encoded(self, batch: pa.RecordBatch, had: IntArray) -> pa.RecordBatch:
+        is_first = first_rows(batch)
+        lengths, codes = _lengths(is_first), self._event_codes(batch, is_first)
+        plan = self._plan(batch, codes, is_first, had)
+        lists = [_lists(plan, np.ones_like(lengths)), _lists(codes, lengths)]
+        columns = [batch.column(0).filter(pa.array(is_first)), pa.array(lengths.astype(np.int32)), *lists]
         return pa.RecordBatch.from_arrays(columns, names=["n", "kept", "plan", "events"])
 
     def _event_codes(self, batch: pa.RecordBatch, is_first: BoolArray) -> IntArray:
@@ -97,8 +100,8 @@ class HistoryEncoder:
         codes += [code for encode, column in zip(self._encoders, values, strict=True) for code in encode(column)]
         return _matrix(codes, batch.num_rows)
 
-    def _plan(self, batch: pa.RecordBatch, codes: IntArray, is_first: BoolArray, lengths: IntArray) -> IntArray:
-        """The codes of what is known before a subject's first event."""
+    def _plan(self, batch: pa.RecordBatch, codes: IntArray, is_first: BoolArray, had: IntArray) -> IntArray:
+        """The codes of what is known before a subject's first event; `had` counts those that were cut, too."""
         first, subject = np.flatnonzero(is_first), np.cumsum(is_first) - 1
         plan = [codes[first, position] for position in self._lasting]
         for position, _, spec in self._book.planned_varieties:
@@ -109,7 +112,7 @@ class HistoryEncoder:
             plan += self._start(Units(calendar.weeks_of(begin, self._per_day) if self._per_day else begin))
             last = codes[np.append(first[1:], len(codes)) - 1, 0]
             plan.append(np.where(last != codes[first, 0], last, self._as_first))
-        return _matrix([*plan, length.encode(self._book.length, lengths)], len(first))
+        return _matrix([*plan, length.encode(self._book.length, had)], len(first))
 
 
 def _clock(period: FieldSpec, elapsed: FieldSpec) -> Callable[[IntArray, BoolArray], list[IntArray]]:
@@ -123,6 +126,11 @@ def _clock(period: FieldSpec, elapsed: FieldSpec) -> Callable[[IntArray, BoolArr
         return [*of_period(Units(times)), *of_gap(Units(gaps))]
 
     return encode
+
+
+def _lengths(is_first: BoolArray) -> IntArray:
+    """Events of each subject."""
+    return np.diff(np.flatnonzero(np.append(is_first, True)))
 
 
 def _matrix(codes: Sequence[IntArray], rows: int) -> IntArray:

@@ -16,14 +16,15 @@ from synth_spark.encode.fields import plan_tables
 from synth_spark.encode.fit import Plan, Thresholds, fit_codebook, fit_units, learnable
 from synth_spark.encode.frames import Frames, number_events, number_subjects, time_events, with_spans
 from synth_spark.encode.sequences import to_sequences, write_sequences
+from synth_spark.encode.texts import check_texts
 from synth_spark.errors import SourceError
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.places import Places
 from synth_spark.progress import spark_progress
+from synth_spark.session import arrow_batches
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import split_subjects
-from synth_spark.source.text import check_texts
 from synth_spark.workspace import RunPaths
 
 log = stage_logger("encode")
@@ -61,10 +62,10 @@ def run_encode(
     with spark_progress(spark, "read, check and split"):
         work = _prepare(spark, config, salt, published)
     laps.end("read")
-    with spark_progress(spark, "fit the codebook"):
+    with spark_progress(spark, "fit the codebook"), arrow_batches(spark):
         frames, codebook = _fit(spark, config, work)
     laps.end("fit")
-    with spark_progress(spark, "encode and write"):
+    with spark_progress(spark, "encode and write"), arrow_batches(spark):
         sequences = to_sequences(frames, codebook, work.plan)
         properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(work.source)}
         manifest = write_sequences(sequences, str(paths.sequences), codebook, work.source.digest, properties)
@@ -86,7 +87,7 @@ def preview(
     """
     with spark_progress(spark, "read, check and split"):
         work = _prepare(spark, config, salt, published)
-    with spark_progress(spark, "fit the codebook"):
+    with spark_progress(spark, "fit the codebook"), arrow_batches(spark):
         frames, codebook = _fit(spark, config, work)
     frames.release()
     work.assignment.unpersist()
@@ -96,7 +97,6 @@ def preview(
 def _prepare(spark: SparkSession, config: Config, salt: bytes, published: Places | None) -> _Work:
     accept = None if published is None else partial(check_destination, spark, published)
     source = read_source(spark, config, accept=accept)
-    check_texts(source, config)
     subject_fields, event_fields = plan_tables(config, source.subjects_table, source.events_table)
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
     sizes = {row["split"]: row["count"] for row in assignment.groupBy("split").count().collect()}
@@ -145,6 +145,7 @@ def _fit(spark: SparkSession, config: Config, work: _Work) -> tuple[Frames, Code
     histories, plan = work.source.histories, work.plan
     raw = number_events(histories, work.assignment, work.source.events_table, plan.event_fields).persist()
     attributes = number_subjects(histories, work.assignment, plan.subject_fields)
+    check_texts({"subjects": attributes, "events": raw}, plan.fields, config)
     units = fit_units(learnable(raw), learnable(attributes), plan)
     timed = time_events(raw, clock_type=plan.clock_type, unit=units.get("o", {}))
     frames = Frames(with_spans(attributes, timed, partitions=partitions).persist(), timed, raw)

@@ -32,6 +32,7 @@ from synth_spark.qa.halves import FitProfiles
 from synth_spark.qa.integrity import check_integrity
 from synth_spark.qa.likelihood import SubjectNats, loss_figures
 from synth_spark.qa_result import QaResult
+from synth_spark.session import arrow_batches
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import of_split, split_subjects
 from synth_spark.workspace import RunPaths
@@ -74,12 +75,12 @@ def run_qa(
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
     subjects = _written(spark, published / SUBJECTS_TABLE, paths.run_id)
     events = _written(spark, published / EVENTS_TABLE, paths.run_id) if codebook.events else None
-    with spark_progress(spark, "qa: integrity"):
+    with spark_progress(spark, "qa: integrity"), arrow_batches(spark):
         figures = _integrity(spark, subjects, events, codebook, paths)
     real = [of_split(source.histories, assignment, splits) for splits in ((TRAINING, VALIDATION), (HOLDOUT,))]
     sets = [by_subject(own) for own in (*real, synthetic_histories(subjects, events, codebook, config))]
     figures |= _sizes(sets, has_events=events is not None)
-    with spark_progress(spark, "qa: compare"):
+    with spark_progress(spark, "qa: compare"), arrow_batches(spark):
         clock = codebook.events.order_by if codebook.events else None
         seed, profiles = config.qa.seed, attackers.fit_profiles
         found = compare(*sets, order_by=clock, codebook=codebook, seed=seed, fit_profiles=profiles)

@@ -1,7 +1,7 @@
 """Source tables -> histories: read, checked against the policies, counted, keyed and put in order. [spark]
 
 The first step of encode and of qa. Everything that can be refused is refused here, before work starts; only texts
-are looked at once more, by synth_spark.source.text.
+are looked at once more, by synth_spark.encode.texts.
 """
 
 from __future__ import annotations
