@@ -13,8 +13,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
@@ -84,13 +84,8 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
 
 
 @contextmanager
-def arrow_batches(spark: SparkSession, rows: int = MOST_BATCH_ROWS) -> Iterator[None]:
-    """What runs within sends Python workers batches of so many rows, or MOST_BATCH_ROWS if that is less.
-
-    Spark bounds bytes, too, and asks for those of the batch after every row, which takes as long as all else: that is
-    off here, so rows must be few where they are large.
-    """
-    wanted = {_BATCH_ROWS: str(max(1, min(rows, MOST_BATCH_ROWS))), _BATCH_BYTES: str(2**31 - 1)}
+def changed(spark: SparkSession, wanted: Mapping[str, str]) -> Iterator[None]:
+    """What runs within has these settings; afterwards they are as they were."""
     before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in wanted}
     try:
         for name, value in wanted.items():
@@ -102,6 +97,16 @@ def arrow_batches(spark: SparkSession, rows: int = MOST_BATCH_ROWS) -> Iterator[
                 spark.conf.unset(name)
             else:
                 spark.conf.set(name, earlier)
+
+
+def arrow_batches(spark: SparkSession, rows: int = MOST_BATCH_ROWS) -> AbstractContextManager[None]:
+    """What runs within sends Python workers batches of so many rows, or MOST_BATCH_ROWS if that is less.
+
+    Spark bounds bytes, too, and asks for those of the batch after every row, which takes as long as all else: that is
+    off here, so rows must be few where they are large.
+    """
+    most = str(max(1, min(rows, MOST_BATCH_ROWS)))
+    return changed(spark, {_BATCH_ROWS: most, _BATCH_BYTES: str(2**31 - 1)})
 
 
 def cluster_master() -> str | None:

@@ -19,14 +19,7 @@ _CHANGED = {
 @contextmanager
 def uncompiled(spark: SparkSession) -> Iterator[SparkSession]:
     """While inside: few partitions, and expressions are not compiled first (production compiles, other tests do)."""
-    before = {key: spark.conf.get(key, None) for key in _CHANGED}
-    for key, value in _CHANGED.items():
-        spark.conf.set(key, value)
-    try:
+    from synth_spark.session import changed
+
+    with changed(spark, _CHANGED):
         yield spark
-    finally:
-        for key, value in before.items():
-            if value is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, value)
