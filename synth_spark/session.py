@@ -32,7 +32,7 @@ DRIVER_MEMORY = "SYNTH_SPARK_DRIVER_MEMORY"  # environment variable, in Spark's 
 MASTER = "SYNTH_SPARK_MASTER"  # environment variable, in Spark's notation: spark://host:7077
 # pyspark 4 writes errors of a query to stderr through them, values of the data included, before anybody can catch them
 _QUOTING_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
-_STACK = "-Xss4m"  # deep expressions (hundreds of kept categories, long unions) need more than the default 1 MB
+_STACK = "-Xss4m"  # deep expressions (hundreds of columns, long unions) need more than the default 1 MB
 _OF_ONE_MACHINE = (
     "spark.driver.host",
     "spark.driver.bindAddress",
