@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synth_spark.errors import SynthError, TrainingError, interruption
+from synth_spark.errors import interruption
 from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.seeds import MOST_SUBJECTS
@@ -367,15 +367,13 @@ def _guarded(work: Callable[[], object], debug: bool) -> None:
         with ended_by_signals():
             work()
     except BaseException as error:
-        from synth_spark.pipeline.shortages import shortage
+        from synth_spark.pipeline.shortages import known_problem
 
         outside = interruption(error)
         if outside is not None:
             typer.echo(outside[1], err=True)
             raise typer.Exit(outside[0]) from None
-        # what a rank met is text in the error that tells of it
-        known = error if isinstance(error, SynthError) else None
-        problem = known if known is not None and not isinstance(known, TrainingError) else shortage(error) or known
+        problem = known_problem(error)
         if problem is None:
             raise
         if debug:

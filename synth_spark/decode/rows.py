@@ -19,7 +19,6 @@ from synth_spark.codecs.units import IntArray, Units
 from synth_spark.columns import EVENT_CODES, EVENT_INDEX, NUM_EVENTS, STATIC_CODES, SUBJECT_NUMBER, SUBJECTS_TABLE
 from synth_spark.decode.clock import ClockDecoder, Steps
 from synth_spark.decode.keys import key_numbers, keys_of
-from synth_spark.errors import ContractError
 from synth_spark.seeds import derive
 
 BATCH_EVENTS = 65_536  # decoded at a time, as far as single histories allow: what they need stays in a cache
@@ -75,7 +74,7 @@ class RowDecoder:
 
     def _events(self, sequences: pa.RecordBatch, lengths: IntArray) -> pa.RecordBatch:
         table = self.events_table
-        assert table is not None, "flat data have no events"
+        assert table is not None and table.key is not None, "flat data have no events"
         steps = Steps.of(lengths)
         codes = _columns(sequences, EVENT_CODES, len(steps.step), self._width)
         subjects, static_draws, static_codes = self._static_codes(sequences)
@@ -88,7 +87,7 @@ class RowDecoder:
             values[table.order_by] = units.from_units(self._time["type"], self._time["unit"], Units(times))
         if table.stored_order is not None:
             values[table.stored_order] = units.from_units(table.type_of(table.stored_order), {}, Units(steps.step + 1))
-        values[table.key or ""] = self._keys(subjects).take(pa.array(steps.subject))
+        values[table.key] = self._keys(subjects).take(pa.array(steps.subject))
         own = {
             SUBJECT_NUMBER: pa.array(subjects[steps.subject]),
             EVENT_INDEX: pa.array(steps.step.astype(np.int32)),
@@ -143,17 +142,8 @@ def _pieces(lengths: IntArray) -> Iterator[tuple[int, int]]:
 
 
 def _columns(sequences: pa.RecordBatch, name: str, rows: int, width: int) -> Codes:
-    """The codes of each sub-column, out of lists that hold them row by row.
-
-    Raises:
-        ContractError: there are not `width` codes for each of the rows.
-    """
+    """The codes of each sub-column, out of lists that hold them row by row."""
     held = sequences.column(name).flatten().to_numpy()
-    if len(held) != rows * width:
-        raise ContractError(
-            f"sequences: {name} holds {len(held)} codes where the codebook and {NUM_EVENTS} ask for {rows} x {width}; "
-            "run the stage that made them again"
-        )
     return list(np.ascontiguousarray(held.reshape(rows, width).T, dtype=np.intp))
 
 

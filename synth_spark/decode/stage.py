@@ -10,10 +10,12 @@ from pyspark.sql import functions as F
 from synth_spark import tables
 from synth_spark.codebook import Codebook
 from synth_spark.columns import (
+    EVENT_CODES,
     EVENT_INDEX,
     EVENTS_TABLE,
     NUM_EVENTS,
     RUN_ID,
+    STATIC_CODES,
     SUBJECT_NUMBER,
     SUBJECTS_TABLE,
 )
@@ -22,6 +24,7 @@ from synth_spark.decode.comments import column_comments
 from synth_spark.decode.keys import check_room
 from synth_spark.decode.rows import subjects_table
 from synth_spark.decode.tables import Decoded, in_key_order, to_tables
+from synth_spark.errors import ContractError
 from synth_spark.histories import quoted
 from synth_spark.places import Places
 from synth_spark.progress import spark_progress
@@ -40,13 +43,13 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
     Doing it again replaces the run's rows by the same ones; other runs' rows stay.
 
     Raises:
-        ContractError: another codebook's sequences, too many subjects for the key's type, or wrong counts afterwards.
+        ContractError: another codebook's sequences, damaged ones, too many subjects for the key's type, or wrong counts
+            afterwards.
     """
     begin = time.monotonic()
     codebook = Codebook.load(paths.codebook)
     sequences = tables.read_table(spark, paths.sampled_sequences, fingerprint=codebook.fingerprint)
-    counted = sequences.agg(F.count(F.lit(1)), F.sum(NUM_EVENTS)).first()
-    num_subjects, num_events = (int(value or 0) for value in (counted or (0, 0)))
+    num_subjects, num_events = _checked_counts(sequences, codebook)
     described = subjects_table(codebook)
     if described.key is not None:
         check_room(described.type_of(described.key), num_subjects)
@@ -69,6 +72,20 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
         "seconds": round(seconds, 2),
         "events_per_second": round(num_events / seconds, 1),
     }
+
+
+def _checked_counts(sequences: DataFrame, codebook: Codebook) -> tuple[int, int]:
+    """Subjects and events; every row must have the codes that the codebook asks for."""
+    static, event = len(codebook.static_cardinalities), len(codebook.event_cardinalities)
+    whole = f"size({STATIC_CODES}) <=> {static} AND size({EVENT_CODES}) <=> {NUM_EVENTS} * {event}"
+    row = sequences.agg(F.count(F.lit(1)), F.sum(NUM_EVENTS), F.expr(f"count_if(NOT ({whole}))")).first()
+    assert row is not None, "an aggregate without groups has one row"
+    if row[2]:
+        raise ContractError(
+            f"sampled sequences: {row[2]} of {row[0]} rows do not hold {static} static codes and {event} for each "
+            "event, so the table is damaged; run the sample stage again"
+        )
+    return int(row[0]), int(row[1] or 0)
 
 
 def _physical(

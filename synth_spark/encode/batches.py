@@ -17,18 +17,19 @@ Batches = Iterable[pa.RecordBatch]
 def whole_subjects(batches: Batches) -> Iterator[pa.RecordBatch]:
     """The same rows in batches of whole subjects; the first column numbers the subject, whose rows lie together."""
     held: list[pa.RecordBatch] = []
-    for batch in batches:
+    rows = 0
+    for batch in filter(len, batches):
         held.append(batch)
-        if sum(part.num_rows for part in held) >= ROWS:
+        rows += len(batch)
+        # a subject longer than a batch is joined once, when the next one begins
+        if rows >= ROWS and held[0].column(0)[0] != batch.column(0)[-1]:
             whole = _joined(held)
             n = whole.column(0).to_numpy()
-            others = np.flatnonzero(n != n[-1])
-            last = int(others[-1]) + 1 if len(others) else 0
-            held = [whole.slice(last)]
-            if last:
-                yield whole.slice(0, last)
-    if held and (rest := _joined(held)).num_rows:
-        yield rest
+            last = int(np.flatnonzero(n != n[-1])[-1]) + 1
+            yield whole.slice(0, last)
+            held, rows = [whole.slice(last)], len(whole) - last
+    if held:
+        yield _joined(held)
 
 
 def first_rows(batch: pa.RecordBatch) -> BoolArray:

@@ -27,7 +27,6 @@ from synth_spark.codecs.edges import (
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.units import LONG_LIMIT, arrow_type
 from synth_spark.encode import tally
-from synth_spark.encode.batches import Batches
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Tally:
         self._frames, self._type = frames, value_type
         schema = f"what STRING, f INT, v {value_type}, d BIGINT, c BIGINT, w BIGINT, s BIGINT"
         sums = [F.sum(name).alias(name) for name in ("c", "w", "s")]
-        parts = self._mapped(lambda batches, fields: tally.counted(batches, fields, arrow_type(value_type)), schema)
+        parts = self._mapped(partial(tally.counted, value_type=arrow_type(value_type)), schema)
         self._rows = parts.groupBy("what", "f", "v", "d").agg(*sums).persist()
         self.values = self._rows.where(F.col("what") == tally.VALUE).select("f", "v", "c", "w", "s")
 
@@ -123,7 +122,7 @@ class Tally:
 
     def _mapped(
         self,
-        function: Callable[[Batches, list[int]], Iterator[pa.RecordBatch]],
+        function: Callable[..., Iterator[pa.RecordBatch]],
         schema: str,
         *,
         of: Container[int] | None = None,
@@ -133,14 +132,8 @@ class Tally:
             chosen = [f for f, c in enumerate(self.columns) if c.frame == name and (of is None or f in of)]
             if chosen:
                 values = (F.expr(self.columns[f].value_sql).cast(self._type).alias(f"v{f}") for f in chosen)
-                parts.append(frame.select("n", *values).mapInArrow(partial(_call, function, chosen), schema))
+                parts.append(frame.select("n", *values).mapInArrow(partial(function, fields=chosen), schema))
         return reduce(DataFrame.unionByName, parts)
-
-
-def _call(
-    function: Callable[[Batches, list[int]], Iterator[pa.RecordBatch]], fields: list[int], batches: Batches
-) -> Iterator[pa.RecordBatch]:
-    return function(batches, fields)
 
 
 def _facts(told: Mapping[str, list[Row]]) -> Facts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from synth_spark.errors import EnvironmentProblem
+from synth_spark.errors import EnvironmentProblem, SynthError, TrainingError
 
 _GO_ON = "published tables are as they were; the same command then goes on with the stage that failed"
 _SIGNS = {
@@ -25,6 +25,13 @@ _SIGNS = {
     r"java\.lang\.OutOfMemoryError": "memory: Spark's Java process ran out of it; give it more "
     f"(SYNTH_SPARK_DRIVER_MEMORY, on a cluster spark.executor.memory); {_GO_ON}",
 }
+
+
+def known_problem(error: BaseException) -> SynthError | None:
+    """What a user can act on: an error of ours, or a shortage. What a rank met is text in a TrainingError."""
+    if isinstance(error, SynthError) and not isinstance(error, TrainingError):
+        return error
+    return shortage(error) or (error if isinstance(error, TrainingError) else None)
 
 
 def shortage(error: BaseException) -> EnvironmentProblem | None:

@@ -13,6 +13,7 @@ import pytest
 
 from synth_spark.codebook import Codebook, SourceColumn
 from synth_spark.config import parse_config
+from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
 from synth_spark.workspace import RunPaths, Workspace
 from tests.with_spark import shop
@@ -195,6 +196,26 @@ def test_decoding_gives_back_the_source_schema_keys_and_order(
         "max(`at time`) <= max(timestamp_seconds(1600000000 + 900 * 5000 + 1000 * 70000))"
     ).first()[0]
     assert tables.properties_of(spark, tmp_path / "published" / "events")["is_synthetic"] == "true"
+
+
+def test_rows_without_their_codes_are_refused_before_anything_is_written(
+    spark: SparkSession, encoded: tuple[RunPaths, Path], tmp_path: Path
+) -> None:
+    from synth_spark import tables
+    from synth_spark.decode.stage import run_decode
+
+    paths, folder = encoded
+    codebook = Codebook.load(paths.codebook)
+    sequences = tables.read_table(spark, paths.sequences).where("num_events > 0")
+    cut = "IF(num_events = 1, slice(event_codes, 1, size(event_codes) - 1), event_codes) AS event_codes"
+    damaged = sequences.selectExpr(*(cut if name == "event_codes" else name for name in sequences.columns))
+    other = Workspace.at(tmp_path / "workspace").run("damaged")
+    other.folder.mkdir(parents=True)
+    codebook.save(other.codebook)
+    tables.write_table(damaged, other.sampled_sequences, fingerprint=codebook.fingerprint, properties={})
+    with pytest.raises(ContractError, match=r"sampled sequences: \d+ of \d+ rows do not hold .* run the sample stage"):
+        run_decode(spark, shop.shop_config(folder), other, published=tmp_path / "published")
+    assert not (tmp_path / "published").exists()
 
 
 @pytest.mark.parametrize("partitions", [1, 7])
