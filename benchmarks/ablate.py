@@ -5,8 +5,8 @@
 
 RUN_FOLDERs are runs that this version encoded. Each variant differs from what is committed in one place: a constant of
 a module of synth_spark (where one rank trains), or a setting of training (settings.*). Losses are nats per validation
-subject, comparable within a run; the figures go to `results/experiments/NAME.json`. Fidelity of whole lines:
-benchmarks/compare.py.
+subject, comparable within a run; `overfit` is how many more these cost than training subjects do. The figures go to
+`results/experiments/NAME.json`. Fidelity of whole lines: benchmarks/compare.py.
 """
 
 from __future__ import annotations
@@ -21,13 +21,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from record import RESULTS, current_commit, record
 
+from synth_spark.codebook import Codebook
+from synth_spark.columns import TRAINING, VALIDATION
 from synth_spark.config import TrainSettings
 from synth_spark.devices import prepare_processors
 from synth_spark.machine import granted_cpus
+from synth_spark.manifest import Manifest
 
 AS_IT_IS = "as it is"
+MAX_SUBJECTS = 2_000  # of a split
 
 
 def main() -> None:
@@ -48,6 +53,7 @@ def main() -> None:
     figures = {}
     for variant, seeds in details.items():
         figures[f"{variant}: validation.loss"] = statistics.mean(seed["validation.loss"] for seed in seeds)
+        figures[f"{variant}: overfit"] = statistics.mean(seed["overfit"] for seed in seeds)
         figures[f"{variant}: seconds"] = statistics.median(seed["seconds"] for seed in seeds)
     sets = " ".join(f"RUN_OF_{data_set_of(run)}" for run in chosen.runs)
     command = f"{chosen.name} {sets} --with {' '.join(chosen.variants)} --seeds {' '.join(map(str, chosen.seeds))}"
@@ -81,14 +87,32 @@ def trained(run: Path, variant: str, seed: int, max_epochs: int) -> dict[str, An
         launcher = "inprocess" if num_ranks == 1 else "torchrun"
         figures = launch_training(None, job, launcher=launcher, num_ranks=num_ranks)
         lines = read_metrics(Path(folder))
+        nats = [mean_nats(run, split, job.model_folder) for split in (TRAINING, VALIDATION)]
     kept = {
         "validation.loss": figures["validation.loss"],
+        "overfit": nats[1] - nats[0],
         "train.loss": min(lines, key=lambda line: line["validation.loss"])["train.loss"],
         "epochs": figures["epochs"],
         "seconds": figures["train.seconds_to_stop"],
     }
     print(f"{data_set_of(run)}, {variant}, seed {seed}: {json.dumps(kept)}", flush=True)
     return kept
+
+
+def mean_nats(run: Path, split: str, model_folder: Path) -> float:
+    """What the subjects of a split's first file, MAX_SUBJECTS at most, cost by a model."""
+    from synth_spark.attack.likelihood import subject_nats
+    from synth_spark.train.batches import ManifestReader
+
+    codebook, manifest = Codebook.load(run / "codebook.json"), Manifest.load(run / "manifest.json")
+    num_codes = len(codebook.static_cardinalities), len(codebook.event_cardinalities)
+    reader = ManifestReader(manifest.of_split(split)[:1], "arrow", MAX_SUBJECTS, *num_codes)
+    window = next(iter(reader.windows(seed=0, shuffle=False)))
+    lengths = window.num_events[:MAX_SUBJECTS]
+    is_event = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    events = np.zeros((*is_event.shape, num_codes[1]), dtype=np.int64)
+    events[is_event] = window.event_codes[: lengths.sum()]
+    return float(subject_nats(model_folder, window.static_codes[: len(lengths)], lengths, events).mean())
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from synth_spark.cli import main
 from synth_spark.train import optimizer
 from synth_spark.train.state import PartProgress
 
-optimizer.FORGET_PASSES = float("inf")
+optimizer.FORGET_PASSES = {part: float("inf") for part in optimizer.FORGET_PASSES}
 
 def is_better(part, loss, epoch, seconds):
     part.best_loss, part.best_epoch = loss, epoch

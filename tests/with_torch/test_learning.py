@@ -112,7 +112,7 @@ def test_what_holds_at_some_numbers_holds_between_them(tmp_path, in_order, least
     ranks = (tuple(range(200)),) * 2 if in_order else ()
     config = ModelConfig((200, 200), (), (0,), (0,), static_ranks=ranks, dropout=0.0)
     readers = {"training": HeldReader(near(4000, seed=1)), "validation": HeldReader(near(400, seed=2))}
-    model = trained(config, readers, tmp_path, batch_events=1024, max_epochs=20)
+    model = trained(config, readers, tmp_path, max_epochs=20)
     first = torch.arange(4, 196, 4).repeat_interleave(200)
     second = torch.arange(200).repeat(48)
     with torch.no_grad():

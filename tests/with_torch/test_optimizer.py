@@ -25,7 +25,7 @@ def _after_passes(network: torch.nn.Module, passes: float, steps: int, *, slower
 def test_forgetting_is_counted_in_passes_not_in_steps(steps):
     network = torch.nn.Linear(3, 2)
     weight, bias = network.weight.detach().clone(), network.bias.detach().clone()
-    _after_passes(network, module.FORGET_PASSES, steps)
+    _after_passes(network, module.FORGET_PASSES["static"], steps)
     torch.testing.assert_close(network.weight.detach(), weight / math.e, rtol=0.01, atol=0)
     torch.testing.assert_close(network.bias.detach(), bias)
 
@@ -33,7 +33,7 @@ def test_forgetting_is_counted_in_passes_not_in_steps(steps):
 def test_a_lower_learning_rate_forgets_more_slowly():
     network = torch.nn.Linear(3, 2)
     weight = network.weight.detach().clone()
-    _after_passes(network, module.FORGET_PASSES, 400, slower=0.5)
+    _after_passes(network, module.FORGET_PASSES["static"], 400, slower=0.5)
     torch.testing.assert_close(network.weight.detach(), weight * math.exp(-0.5), rtol=0.01, atol=0)
 
 
@@ -49,7 +49,7 @@ def test_parts_have_rates_of_their_own(model):
     found = {
         (group["part"], group["forgets"]): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups
     }
-    decay = {part: share / module.FORGET_PASSES / 0.01 for part, share in shares.items()}
+    decay = {part: share / module.FORGET_PASSES[part] / 0.01 for part, share in shares.items()}
     assert found == {
         (part, forgets): (rate, pytest.approx(decay[part] if forgets else 0.0))
         for part, rate in rates.items()

@@ -263,7 +263,7 @@ def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Pa
     """Rank r trains on its share of one batch, four events at a time; its gradients go to a file."""
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    optimizer.FORGET_PASSES = math.inf
+    optimizer.FORGET_PASSES = {"static": math.inf, "event": math.inf}
     part = toy.window(90, seed=11)
     order = np.argsort(-part.num_events, kind="stable")[: np.count_nonzero(part.num_events)]
     rows = [order[30:], order[:30]][rank] if world == 2 else order  # the short histories end before the others
