@@ -35,7 +35,7 @@ from synth_spark.model.plans import NO_CODE, PlannedVariety
 from synth_spark.model.recall import Recall, TimeCodes
 from synth_spark.model.recalled import recall_window
 
-STATIC_DROPOUT = 5  # times dropout: the chance that a static sub-column is left out, a half at most
+STATIC_DROPOUT = 5  # times dropout, a half at most: what of the attributes is left out
 FIRST_EVENT_FROM = 16  # index from which the first event is given: earlier, small data only learns it by heart
 
 
@@ -54,6 +54,11 @@ class ModelConfig:
     width: int = 128
     hidden: int = 64
     dropout: float = 0.05
+
+    @property
+    def static_dropout(self) -> float:
+        """Chance that a static sub-column is hidden from events, or a part of its embedding from other attributes."""
+        return min(0.5, STATIC_DROPOUT * self.dropout)
 
     def ranks(self) -> tuple[Sequence[Ranks], Sequence[Ranks]]:
         """Of every code of each static and each event sub-column."""
@@ -121,7 +126,7 @@ class EventNetwork(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.dropout = config.dropout
+        self.dropout, self.static_dropout = config.dropout, config.static_dropout
         static_ranks, event_ranks = config.ranks()
         self.static_embedding = CodeEmbedding(static_ranks)
         self.embedding = CodeEmbedding(event_ranks)
@@ -217,7 +222,7 @@ class EventNetwork(nn.Module):
     def _without_columns(self, static: Tensor) -> Tensor:
         """static_BD with whole sub-columns left out at random: together they name a subject, whose events would be
         learned by heart. Which ones is drawn on the CPU, so that every device leaves out the same."""
-        chance = min(0.5, STATIC_DROPOUT * self.dropout)
+        chance = self.static_dropout
         if not self.training or chance == 0.0:
             return static
         widths = torch.tensor(self.static_embedding.widths)
@@ -298,7 +303,8 @@ class SequenceModel(nn.Module):
     def static_nats(self, static_codes: Tensor) -> Tensor:
         """nats_BS of static_codes_BS."""
         heads, pairs = self.static_heads, self.static_pairs
-        logits = [part.float() for part in heads.logits(heads.hidden_layer(self.static_embedding(static_codes), None))]
+        given = functional.dropout(self.static_embedding(static_codes), self.config.static_dropout, self.training)
+        logits = [part.float() for part in heads.logits(heads.hidden_layer(given, None))]
         if pairs.calibrated:
             logits = [part + pairs.added(column, static_codes, None) for column, part in enumerate(logits)]
         columns = zip(logits, static_codes.unbind(1), strict=True)

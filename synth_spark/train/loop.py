@@ -52,6 +52,15 @@ class Trained:
     history: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What validation subjects cost under some weights, in nats."""
+
+    by_column: NDArray[np.float64]  # (S+E,), of all subjects of all ranks
+    num_subjects: float  # of all ranks
+    by_part: dict[str, NDArray[np.float64]]  # part of the network -> (subjects of this rank,), in the reader's order
+
+
 class Pass:
     """One pass over this rank's training data, window by window in step with the other ranks."""
 
@@ -105,6 +114,7 @@ class Trainer:
             self.averaged.events.history.flatten_parameters()  # cuDNN wants them side by side, which no copy keeps
         self.optimizer = make_optimizer(model, settings.learning_rate)
         self.best = tensors_of(model)
+        self.best_costs: dict[str, NDArray[np.float64]] = {}  # of this rank's validation subjects, as in Costs.by_part
         parts = sorted({group["part"] for group in self.optimizer.param_groups})
         self.progress = Progress(
             manifest_digest, ranks.num_ranks, {part: PartProgress(settings.learning_rate) for part in parts}
@@ -120,9 +130,10 @@ class Trainer:
         while not self._agreed(self.progress.finished(**limits)):
             started = time.perf_counter()
             figures = self._train_epoch()
-            figures |= self._validate()
+            costs = self.validation_costs(self.averaged)
+            figures |= self._losses(costs)
             self._refuse_divergence(figures)
-            self._note_epoch(figures, time.perf_counter() - started)
+            self._note_epoch(figures, costs, time.perf_counter() - started)
         return Trained(self.best, self.progress, self.history)
 
     def _agreed(self, finished: bool) -> bool:
@@ -137,7 +148,13 @@ class Trainer:
         self.model.load_state_dict(weights["current"])
         self.averaged.load_state_dict(weights["averaged"])
         self.best = weights["best"]
+        self.best_costs = self.validation_costs(self._holding(self.best)).by_part
         self.history = [line for line in read_metrics(self.folder) if line["epoch"] <= self.progress.epoch]
+
+    def _holding(self, weights: dict[str, Tensor]) -> SequenceModel:
+        model = copy.deepcopy(self.averaged)
+        model.load_state_dict(weights)
+        return model
 
     def _refuse_divergence(self, figures: dict[str, float]) -> None:
         """The same figures on all ranks, so all of them stop."""
@@ -237,39 +254,48 @@ class Trainer:
         with self._autocast():
             return model(*batch.inputs(self.device), going_on)
 
-    def _validate(self) -> dict[str, float]:
-        """Mean nats per validation subject under the averaged weights."""
-        nats, subjects = self.validation_nats(self.averaged)
-        static = float(nats[: len(self.model.config.static_cardinalities)].sum()) / max(subjects, 1)
-        event = float(nats[len(self.model.config.static_cardinalities) :].sum()) / max(subjects, 1)
+    def _losses(self, costs: Costs) -> dict[str, float]:
+        """Mean nats per validation subject."""
+        static, event = np.split(
+            costs.by_column / max(costs.num_subjects, 1), [len(self.model.config.static_cardinalities)]
+        )
         return {
-            "validation.loss": static + event,
-            "validation.loss.static": static,
-            "validation.loss.event": event,
+            "validation.loss": float(static.sum() + event.sum()),
+            "validation.loss.static": float(static.sum()),
+            "validation.loss.event": float(event.sum()),
         }
 
-    def validation_nats(self, model: SequenceModel) -> tuple[NDArray[np.float64], float]:
-        """Nats of all validation subjects of all ranks, per sub-column: nats_(S+E); and how many subjects they are."""
+    def validation_costs(self, model: SequenceModel) -> Costs:
+        """What all validation subjects of all ranks cost."""
         model.eval()
-        totals = np.zeros(len(model.config.static_cardinalities) + len(model.config.event_cardinalities) + 1)
+        by_column = np.zeros(len(model.config.static_cardinalities) + len(model.config.event_cardinalities))
+        by_part: dict[str, list[NDArray[np.float64]]] = {part: [np.zeros(0)] for part in ("static", "event")}
         past: Past | None = None
         with torch.no_grad():
             for window in self.readers["validation"].windows(seed=0, shuffle=False):
+                static_of, events_of = np.zeros((2, len(window.num_events)))
                 for step in self._plan(window, EVALUATION_EVENTS, np.random.default_rng(0)):
                     static_nats, event_nats, past = self._nats(model, make_batch(window, step), past)
-                    nats = torch.cat([static_nats.sum(0), event_nats.sum((0, 1))]).cpu()
-                    totals += torch.cat([nats, torch.tensor([float(len(step.random_rows))])]).double().numpy()
-        *all_nats, subjects = summed(*totals)
-        return np.asarray(all_nats), subjects
+                    static, event = static_nats.double().cpu().numpy(), event_nats.double().sum(1).cpu().numpy()
+                    by_column += np.concatenate([static.sum(0), event.sum(0)])
+                    static_of[step.random_rows] += static.sum(1)
+                    events_of[step.rows] += event.sum(1)[: len(step.rows)]
+                by_part["static"].append(static_of)
+                by_part["event"].append(events_of)
+        *of_all, num_subjects = summed(*by_column, self.readers["validation"].num_subjects)
+        return Costs(np.asarray(of_all), num_subjects, {part: np.concatenate(own) for part, own in by_part.items()})
 
-    def _note_epoch(self, figures: dict[str, float], seconds: float) -> None:
+    def _note_epoch(self, figures: dict[str, float], costs: Costs, seconds: float) -> None:
         progress = self.progress
         progress.epoch += 1
         progress.seconds += seconds
         averaged = tensors_of(self.averaged)
         for name, part in progress.parts.items():
-            if part.is_better(figures[f"validation.loss.{name}"], progress.epoch, progress.seconds):
+            own = costs.by_part[name]
+            error = mean_error(own - self.best_costs.get(name, own), costs.num_subjects)
+            if part.is_better(figures[f"validation.loss.{name}"], progress.epoch, progress.seconds, error=error):
                 self.best |= {key: value for key, value in averaged.items() if part_of(key) == name}
+                self.best_costs[name] = own
         line: dict[str, float] = {"epoch": progress.epoch, "passes": progress.passes, "step": progress.step}
         line |= {"seconds": progress.seconds, **figures}
         line["events_per_second"] = figures["events"] / seconds
@@ -296,6 +322,13 @@ class Trainer:
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.number_format == BFLOAT16)
+
+
+def mean_error(values: NDArray[np.float64], count: float) -> float:
+    """Standard error of the mean of `count` values of all ranks; these are this rank's. All must ask together."""
+    total, squares = summed(float(values.sum()), float((values**2).sum()))
+    spread = max(0.0, squares - total**2 / max(count, 1.0))
+    return math.sqrt(spread / max(count - 1, 1.0) / max(count, 1.0))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

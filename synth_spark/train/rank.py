@@ -187,9 +187,9 @@ def _pairs(model: SequenceModel, reader: SequenceReader) -> PairTables:
 
 def _learned(trainer: Trainer, training: list[torch.Tensor]) -> list[dict[str, float]]:
     """Bits per sub-column of the weights that are kept, before calibration."""
-    nats, _ = trainer.validation_nats(trainer.model)
+    costs = trainer.validation_costs(trainer.model)
     _, validation = _counts(trainer.model, trainer.readers[VALIDATION])
-    return learned_bits(nats.tolist(), training, validation)
+    return learned_bits(costs.by_column.tolist(), training, validation)
 
 
 def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob) -> dict[str, Any]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ Weights = dict[str, Tensor]
 
 
 MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
+STANDARD_ERRORS = 1.0  # of a gain; one of fewer counts as none
 
 
 @dataclass
@@ -39,9 +39,15 @@ class PartProgress:
     bad_epochs: int = 0
     seconds_to_best: float = 0.0
 
-    def is_better(self, loss: float, epoch: int, seconds: float) -> bool:
-        """Note an epoch's validation loss: whether it is the best so far. If not, the learning rate is halved."""
-        better = loss < self.best_loss * (1 - math.copysign(MIN_IMPROVEMENT, self.best_loss))
+    def is_better(self, loss: float, epoch: int, seconds: float, *, error: float) -> bool:
+        """Note an epoch's validation loss: whether it is the best so far. If not, the learning rate is halved.
+
+        Args:
+            error: standard error of what it gained on the best so far. A gain within it may be chance, and what
+                training meanwhile learned by heart is not: the earlier weights stay (the one-standard-error rule of
+                Breiman et al., "Classification and Regression Trees", 1984).
+        """
+        better = self.best_loss - loss > max(STANDARD_ERRORS * error, MIN_IMPROVEMENT * abs(loss))
         if better:
             self.best_loss, self.best_epoch, self.bad_epochs, self.seconds_to_best = loss, epoch, 0, seconds
         else:

@@ -27,11 +27,12 @@ from synth_spark.model.network import SequenceModel
 from synth_spark.train import optimizer
 from synth_spark.train.batches import ManifestReader
 from synth_spark.train.launch import launch_training
-from synth_spark.train.loop import Trainer
+from synth_spark.train.loop import Trainer, mean_error
 from synth_spark.train.plan import Step, Window
 from synth_spark.train.rank import TrainJob, train_rank
 from synth_spark.train.ranks import RankInfo, process_group
 from synth_spark.train.stage import run_train
+from synth_spark.train.state import PartProgress
 from synth_spark.train.tensors import make_batch
 from synth_spark.workspace import RunPaths
 from tests import toy
@@ -184,13 +185,36 @@ def test_each_part_of_the_network_keeps_its_own_best_epoch(run, tmp_path):
         trainer = trainer_on(run, tmp_path, ranks, learning_rate=2e-2, max_epochs=12, patience=12)
         fitted = trainer.fit()
         trainer.model.load_state_dict(fitted.best)
-        nats, subjects = trainer.validation_nats(trainer.model)
+        costs = trainer.validation_costs(trainer.model)
     parts = fitted.progress.parts
     assert parts["static"].best_epoch != parts["event"].best_epoch
-    for part, own in (("static", nats[:2]), ("event", nats[2:])):
-        best = min(line[f"validation.loss.{part}"] for line in fitted.history)
-        assert own.sum() / subjects == pytest.approx(best, rel=1e-4)
-    assert fitted.progress.best_loss == pytest.approx(nats.sum() / subjects)
+    for part, progress in parts.items():
+        kept = fitted.history[progress.best_epoch - 1][f"validation.loss.{part}"]
+        assert costs.by_part[part].sum() / costs.num_subjects == pytest.approx(kept, rel=1e-4)
+        assert kept == pytest.approx(min(line[f"validation.loss.{part}"] for line in fitted.history), rel=1e-2)
+    assert fitted.progress.best_loss == pytest.approx(costs.by_column.sum() / costs.num_subjects)
+
+
+def test_a_gain_that_may_be_chance_keeps_the_earlier_weights():
+    """What is learned by heart between two epochs is certain, what is gained within its standard error is not."""
+    part = PartProgress(learning_rate=1.0)
+    told = [part.is_better(loss, epoch, 0.0, error=0.1) for epoch, loss in enumerate([9.0, 8.95, 8.85, 8.8, 8.7])]
+    assert told == [True, False, True, False, True]
+    assert (part.best_loss, part.best_epoch) == (8.7, 4)
+    assert part.learning_rate == 1 / 4, "halved by each epoch that is not better"
+
+
+def test_standard_errors_of_validation(run, tmp_path):
+    values = np.random.default_rng(0).normal(1, 2, 50)
+    ranks = RankInfo(0, 1)
+    with process_group(ranks, timeout_seconds=30):
+        assert mean_error(values, 50) == pytest.approx(values.std(ddof=1) / math.sqrt(50))
+        assert mean_error(np.zeros(0), 0) == mean_error(values[:1], 1) == 0
+        costs = (trainer := trainer_on(run, tmp_path, ranks)).validation_costs(trainer.model)
+    static, event = np.split(costs.by_column, [len(trainer.model.config.static_cardinalities)])
+    assert costs.num_subjects == len(costs.by_part["static"]) == len(costs.by_part["event"]) == 160
+    assert costs.by_part["static"].sum() == pytest.approx(static.sum())
+    assert costs.by_part["event"].sum() == pytest.approx(event.sum())
 
 
 def test_resume_refuses_another_manifest(run, tmp_path):
