@@ -107,8 +107,9 @@ def pair_step(wanted: Tensor, found: Tensor, num_subjects: float, num_sampled: f
         num_subjects, num_sampled: of how many subjects they really are.
 
     Returns:
-        The logarithm of wanted to found chances, less what the sub-column's own marginal explains; and the divergence
-        that this removes, in nats per subject, above what two samples of one population show.
+        The logarithm of wanted to found chances, less what the sub-column's own marginal explains, and shrunk by the
+        share of the divergence that two samples of one population show; and the divergence above that, in nats per
+        subject.
     """
     chances = [_chances(counts) for counts in (wanted, found)]
     marginals = [(counts.sum(0) + 1e-9) / counts.sum() for counts in (wanted, found)]
@@ -116,7 +117,8 @@ def pair_step(wanted: Tensor, found: Tensor, num_subjects: float, num_sampled: f
     gain = float((wanted * step).sum() / wanted.sum().clamp(min=1e-9))
     freedom = int((wanted > 0).sum()) - int((wanted.sum(1) > 0).sum()) - int((wanted.sum(0) > 0).sum()) + 1
     noise = max(freedom, 0) * (1 / num_subjects + 1 / num_sampled) / 2
-    return step, max(0.0, gain - noise)
+    surplus = max(0.0, gain - noise)
+    return step * (surplus / max(gain, 1e-9)), surplus
 
 
 def _chances(counts: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ Weights = dict[str, Tensor]
 
 
 MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
-STANDARD_ERRORS = 1.0  # of a gain; one of fewer counts as none
+STANDARD_ERRORS = 2.0  # of a gain; one of fewer may be chance, and counts as none
 
 
 @dataclass
@@ -43,9 +43,9 @@ class PartProgress:
         """Note an epoch's validation loss: whether it is the best so far. If not, the learning rate is halved.
 
         Args:
-            error: standard error of what it gained on the best so far. A gain within it may be chance, and what
-                training meanwhile learned by heart is not: the earlier weights stay (the one-standard-error rule of
-                Breiman et al., "Classification and Regression Trees", 1984).
+            error: standard error of what it gained on the best so far. A gain within two of them may be chance, and
+                what training meanwhile learned by heart is not: the earlier weights stay (after the rule of one
+                standard error of Breiman et al., "Classification and Regression Trees", 1984).
         """
         better = self.best_loss - loss > max(STANDARD_ERRORS * error, MIN_IMPROVEMENT * abs(loss))
         if better:

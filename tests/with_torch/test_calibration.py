@@ -68,7 +68,10 @@ def test_a_pair_moves_towards_its_chances_and_not_for_noise_or_marginals():
     shifted = torch.tensor([[300.0, 200.0], [300.0, 200.0]]).double()
     assert pair_step(shifted, independent, 1000, 1000)[1] == 0.0, "the marginal's own matter"
     noisy = torch.tensor([[405.0, 95.0], [395.0, 105.0]]).double()
-    assert pair_step(noisy, independent, 1000, 1000)[1] == 0.0
+    step, gain = pair_step(noisy, independent, 1000, 1000)
+    assert gain == 0.0 and not step.any()
+    fewer = pair_step(bound, independent, 100, 100)[0]
+    assert 0.5 < fewer[1, 1] / pair_step(bound, independent, 1000, 1000)[0][1, 1] < 1.0, "few subjects prove less"
 
 
 def test_a_stretch_of_codes_is_moved_as_a_whole():

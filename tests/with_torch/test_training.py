@@ -191,14 +191,14 @@ def test_each_part_of_the_network_keeps_its_own_best_epoch(run, tmp_path):
     for part, progress in parts.items():
         kept = fitted.history[progress.best_epoch - 1][f"validation.loss.{part}"]
         assert costs.by_part[part].sum() / costs.num_subjects == pytest.approx(kept, rel=1e-4)
-        assert kept == pytest.approx(min(line[f"validation.loss.{part}"] for line in fitted.history), rel=1e-2)
+        assert kept == pytest.approx(min(line[f"validation.loss.{part}"] for line in fitted.history), rel=5e-2)
     assert fitted.progress.best_loss == pytest.approx(costs.by_column.sum() / costs.num_subjects)
 
 
 def test_a_gain_that_may_be_chance_keeps_the_earlier_weights():
-    """What is learned by heart between two epochs is certain, what is gained within its standard error is not."""
+    """What is learned by heart between two epochs is certain, what is gained within two standard errors is not."""
     part = PartProgress(learning_rate=1.0)
-    told = [part.is_better(loss, epoch, 0.0, error=0.1) for epoch, loss in enumerate([9.0, 8.95, 8.85, 8.8, 8.7])]
+    told = [part.is_better(loss, epoch, 0.0, error=0.05) for epoch, loss in enumerate([9.0, 8.95, 8.85, 8.8, 8.7])]
     assert told == [True, False, True, False, True]
     assert (part.best_loss, part.best_epoch) == (8.7, 4)
     assert part.learning_rate == 1 / 4, "halved by each epoch that is not better"
