@@ -2,7 +2,7 @@
 
     python benchmarks/openmp_spin.py RUN_FOLDER [--epochs 5] [--spins 200 1000 3000 60000]
 
-RUN_FOLDER is any run that is encoded. It decided the value in synth_spark/train/stage.py.
+RUN_FOLDER is any run that is encoded. It decided the value in synth_spark/devices.py.
 """
 
 from __future__ import annotations

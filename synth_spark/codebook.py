@@ -60,12 +60,13 @@ def synthetic_tables(subjects: SourceTable | None, events: SourceTable | None) -
 class FieldSpec:
     """One field: a source column, two of them (a place), or a derived one (start, length, period, elapsed).
 
-    `columns` names the source columns that it decodes to; a derived field has none. `params` belongs to the family's
-    codec, which alone reads it. `protection` counts what was done to the field, in subjects and rows.
+    `columns` names the source columns that it decodes to; a derived field has none. `params` are those of the family's
+    codec; others read of them what they must know of a field's axis. `protection` counts what was done to the field, in
+    subjects and rows.
     """
 
     name: str
-    family: str  # a module of synth_spark.codecs, or what stands for one: start and end of a history
+    family: str  # a module of synth_spark.codecs, or what stands for one: the end of a history
     source_type: str
     cardinalities: tuple[int, ...]  # one per sub-column
     params: dict[str, Any]

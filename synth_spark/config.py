@@ -155,7 +155,7 @@ class Policies(Section):
     unknown_key: Literal["fail", "drop", "adopt"] = Field(
         "fail", description="events whose key is not in subjects; adopt makes them subjects with missing attributes"
     )
-    null_order: Policy = Field("fail", description="events without a value in order_by")
+    null_order: Policy = Field("fail", description="events without a value in order_by or stored_order")
     non_finite: Literal["fail", "drop", "missing"] = Field(
         "fail", description="NaN and infinities in numbers: drop the row, or learn the value as missing"
     )
@@ -220,7 +220,10 @@ class SampleSettings(Section):
     """Generation."""
 
     subjects: int | None = Field(
-        None, ge=0, le=MOST_SUBJECTS, description="synthetic subjects; default: as many as training subjects"
+        None,
+        ge=0,
+        le=MOST_SUBJECTS,
+        description="synthetic subjects; default: as many as training and validation subjects",
     )
     chunk_subjects: int | None = Field(
         None,

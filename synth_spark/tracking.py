@@ -1,4 +1,4 @@
-"""Runs, metrics, artifacts and models in MLflow; the only module of the package that imports it. [mlflow]
+"""Runs, metrics, artifacts and models in MLflow; nothing else of the package imports it but the served model. [mlflow]
 
 MLflow takes seconds to import and to open its database, so all of it happens on one thread of its own, in order, while
 the line goes on. A tracking store that fails never ends a run: the failures are counted, logged and told at the end.

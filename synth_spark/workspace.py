@@ -3,7 +3,7 @@
 <root>/secrets/salt             the owner's secret (0600), made on first use, never copied; or see SALT_VARIABLE
 <root>/runs/<run_id>/           everything one run makes, stage by stage
 <root>/reports/                 pages about several runs
-<root>/published/<table>        synthetic subjects, events, and the table of publications, unless a catalog holds them
+<root>/published/<table>        synthetic subjects and events, runs, decisions and stages, unless a catalog holds them
 <root>/catalog/                 Spark's embedded metastore for local runs: views, and the tables of spark_catalog
 <root>/mlflow.db, mlartifacts/  the local tracking store, unless MLFLOW_TRACKING_URI says otherwise
 """

@@ -297,12 +297,12 @@ def _fit_length(counts: Sequence[tuple[int, int]], threshold: int) -> FieldSpec:
 
 def _fit_end(subjects: DataFrame, floor: int, clock: Clock, threshold: int) -> int:
     """The last time that decoding may give: inside the k-th latest last event, rounded inward."""
-    latest = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last")).limit(threshold).collect()
+    latest = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last")).limit(2 * threshold).collect()
     if len(latest) < threshold:
         return floor
-    last = int(latest[-1]["last"])
+    last = int(latest[threshold - 1]["last"])
     # many subjects may share the last day; without that, one part in 200 of the time covered is open to rounding
-    shared = subjects.where(F.col("last") == last).limit(threshold).count() >= threshold
+    shared = sum(row["last"] == last for row in latest) >= threshold
     lowest = max(floor, last - max(1, (last - floor) // 200))
     rounded = last if shared else roundest(lowest, max(floor, last), clock.steps)
     return max(floor, rounded)

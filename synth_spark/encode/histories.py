@@ -13,7 +13,7 @@ from synth_spark.codecs import calendar, category, length, number, place, variet
 from synth_spark.codecs.units import BoolArray, IntArray, Units
 from synth_spark.encode.batches import Batches, first_rows, whole_subjects
 
-MOST_CODES = 256  # of a sub-column
+MOST_CODES = 256  # of a sub-column of a value
 
 Encode = Callable[[pa.Array], list[IntArray]]
 

@@ -184,8 +184,8 @@ def _atoms(counted: Tally, facts: Sequence[Facts]) -> dict[int, list[tuple[int, 
 
 def _heaviest(counted: Tally, most: int) -> DataFrame:
     """The values that enough subjects share, and the rank r of each by weight; at most so many of a column."""
-    thresholds = _by_field({f: column.threshold for f, column in enumerate(counted.columns)})
-    shared = counted.values.where(F.expr(f"s >= {thresholds}"))
+    thresholds = {f: (column.threshold,) for f, column in enumerate(counted.columns)}
+    shared = _knowing(counted.values, ["threshold"], thresholds).where("s >= threshold").drop("threshold")
     ranked = shared.withColumn("r", F.expr("row_number() OVER (PARTITION BY f ORDER BY w DESC, v)"))
     return ranked.where(F.col("r") <= most)
 
@@ -202,18 +202,14 @@ def _cells(
     support: dict[int, dict[int, int]] = defaultdict(dict)
     if not known:
         return found, support
-    lows, highs = (
-        _by_field({f: low for f, (low, _) in known.items()}),
-        _by_field({f: high for f, (_, high) in known.items()}),
-    )
-    inside = totals.where(F.col("f").isin(*known)).where(F.expr(f"v BETWEEN {lows} AND {highs}"))
-    inside = inside.withColumnRenamed("v", "x")
+    inside = _knowing(totals, ["low", "high"], known).where("v BETWEEN low AND high").withColumnRenamed("v", "x")
     widths = {f: linear_width(low, high) for f, (low, high) in known.items()}
     finest = _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1])
-    linear = _by_field({f: min(width, finest.get(f, width)) for f, width in widths.items()})
-    cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, {linear}))")
+    linear = {f: (min(width, finest.get(f, width)),) for f, width in widths.items()}
+    cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, linear))")
     sums = F.sum("w").alias("w"), F.max("s").alias("s")
-    for row in inside.groupBy("f", cell.alias("x")).agg(*sums).orderBy("f", "x").collect():
+    cells = _knowing(inside, ["linear"], linear).groupBy("f", cell.alias("x"))
+    for row in cells.agg(*sums).orderBy("f", "x").collect():
         found[row["f"]].append((row["x"], row["w"]))
         support[row["f"]][row["x"]] = row["s"]
     return found, support
@@ -237,10 +233,14 @@ def _significant_width(name: str) -> str:
     return f"CASE {' '.join(branches)} ELSE {10**15}L END"
 
 
-def _by_field(values: dict[int, int]) -> str:
-    """BIGINT expression: a constant that depends on the field."""
-    branches = " ".join(f"WHEN {f} THEN CAST('{value}' AS BIGINT)" for f, value in values.items())
-    return f"CASE f {branches} END" if values else "CAST(NULL AS BIGINT)"
+def _knowing(rows: DataFrame, names: Sequence[str], of_fields: Mapping[int, Sequence[int]]) -> DataFrame:
+    """Rows of these fields f, with what is known of each as BIGINT columns.
+
+    It travels as broadcast rows: literals would stand in query plans, which Spark writes into logs.
+    """
+    schema = ", ".join(["f INT", *(f"{name} BIGINT" for name in names)])
+    known = rows.sparkSession.createDataFrame([(f, *values) for f, values in of_fields.items()], schema)
+    return rows.join(F.broadcast(known), "f")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from synth_spark.pipeline.inventory import told_bytes
 from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.runs import STAGES
 from synth_spark.pipeline.summary import say
+from synth_spark.sample.stage import plan_sample
 from synth_spark.source.table import load_table
 from synth_spark.workspace import Workspace
 
@@ -106,7 +107,7 @@ def _tell_work(config: Config, codebook: Codebook, sizes: dict[str, int], placed
     window = min(settings.window_subjects, subjects) / placed.num_ranks
     codes = mean_events * len(codebook.event_cardinalities) + len(codebook.static_cardinalities)
     held = int(window * codes * _CODE_BYTES)
-    wanted = config.sample.subjects if config.sample.subjects is not None else subjects
+    wanted = plan_sample(config, codebook, None).num_subjects
     say("\nwork")
     say(f"  model             {parameters:,} parameters, {told_bytes(4 * parameters)}")
     say(f"  device            {placed.told}")

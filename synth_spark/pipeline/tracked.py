@@ -136,7 +136,7 @@ def _installed(packages: tuple[str, ...]) -> dict[str, str]:
     for package in packages:
         try:
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # a runtime may bring pyspark without pip's record of it
+        except importlib.metadata.PackageNotFoundError:  # a runtime may bring one without pip's record of it
             found[package] = str(importlib.import_module(package).__version__)
     return found
 

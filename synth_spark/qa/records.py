@@ -28,10 +28,6 @@ class Records:
         """The first subjects."""
         return Records(self.values[:count], self.categorical)
 
-    def tail(self, start: int) -> Records:
-        """The subjects from one on."""
-        return Records(self.values[start:], self.categorical)
-
     def __len__(self) -> int:
         return len(self.values)
 

@@ -25,7 +25,7 @@ from synth_spark.workspace import RunPaths
 
 
 def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects: int | None) -> dict[str, Any]:
-    """Generate `subjects` synthetic subjects (default: as many as training subjects) from the run's model.
+    """Generate `subjects` synthetic subjects (default: as many as training and validation have) from the run's model.
 
     The table is replaced in one commit; until then, and after a crash, the earlier one stands.
 

@@ -28,7 +28,7 @@ class Snapshot:
     """What a run noted of its source, by table."""
 
     digests: dict[str, str]
-    versions: dict[str, int]  # of Delta paths
+    versions: dict[str, int]  # of Delta tables
 
 
 @dataclass(frozen=True)

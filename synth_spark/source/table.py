@@ -61,7 +61,7 @@ def read_table(
     holdout_where: str | None = None,
     at_version: int | None = None,
 ) -> ReadTable:
-    """Read one table; of a Delta path a given version, or the newest.
+    """Read one table; of a Delta table a given version, or the newest.
 
     Raises:
         SourceError: Spark cannot read it, or a column's name or type cannot be taken.

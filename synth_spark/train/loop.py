@@ -11,7 +11,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ EVALUATION_EVENTS = 8192
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights with the lowest validation loss, and how they came about."""
+    """The weights of the best epochs (see PartProgress), and how they came about."""
 
     best: dict[str, Tensor]
     progress: Progress
@@ -338,8 +338,3 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         return []
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return list({line["epoch"]: line for line in lines}.values())
-
-
-def progress_document(progress: Progress) -> dict[str, Any]:
-    """Progress as JSON values."""
-    return asdict(progress)

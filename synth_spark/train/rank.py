@@ -14,7 +14,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +213,3 @@ def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob)
 
 def _note(path: Path, **content: Any) -> None:
     replace_text(path, json.dumps({"time": time.time(), **content}))
-
-
-def job_document(job: TrainJob) -> dict[str, Any]:
-    """The job as a mapping of plain values."""
-    return asdict(job)

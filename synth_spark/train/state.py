@@ -58,7 +58,7 @@ class PartProgress:
 
 @dataclass
 class Progress:
-    """Scalars of a training run; everything random is derived from seed and epoch, so no generator state is kept."""
+    """Scalars of a training run; everything random is derived from seed and place, so no generator state is kept."""
 
     manifest_digest: str
     num_ranks: int

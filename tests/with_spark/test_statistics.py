@@ -22,3 +22,19 @@ def test_the_lightest_values_beyond_the_limit_are_rare(spark: SparkSession, monk
     assert [value for value, _ in found[0].kept] == ["v6", "v5", "v7"]
     assert (found[0].rare_values, found[0].rare_rows, found[0].rare_subjects) == (5, 25, 25)
     assert found[1].kept == () and found[1].rare_subjects == 4
+
+
+def test_no_value_stands_in_a_query_plan(spark: SparkSession) -> None:
+    """Spark writes plans into its event log, and shows them to whoever opens its pages."""
+    from synth_spark.encode import statistics as st
+
+    base = 918_273_645_000_000
+    events = spark.range(400).selectExpr("id AS n", f"{base // 1000}L * 1000L + id * id AS e0")
+    counted = st.Tally({"events": events}, [st.Measured("events", "e0", 5, clustered=True)], "bigint")
+    (summary,) = st.summarize_numbers(counted, counted.facts())
+    counted.release()
+    assert (summary.low, summary.high) == (base + 4**2, base + 395**2)
+    executions = spark._jsparkSession.sharedState().statusStore().executionsList()
+    plans = [executions.apply(i).physicalPlanDescription() for i in range(executions.size())]
+    assert any("pmod" in plan for plan in plans), "the plans that were run are among them"
+    assert not [plan for plan in plans if str(summary.low) in plan or str(summary.high) in plan]
