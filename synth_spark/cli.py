@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synth_spark.errors import interruption
+from synth_spark.errors import interruption, told_traceback
 from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.seeds import MOST_SUBJECTS
@@ -42,7 +42,10 @@ RunOption = Annotated[str | None, typer.Option("--run", help="Run to work on.", 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, see: synth-spark runs list.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Publish although the gate says no; it is recorded.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+DebugOption = Annotated[
+    bool,
+    typer.Option("--debug", help="Show the traceback of an error, and what others' errors say, which may quote data."),
+]
 
 
 @app.command(epilog=EXIT_CODES)
@@ -374,6 +377,10 @@ def _guarded(work: Callable[[], object], debug: bool) -> None:
             typer.echo(outside[1], err=True)
             raise typer.Exit(outside[0]) from None
         problem = known_problem(error)
+        if problem is None and not debug:
+            typer.echo(told_traceback(error), err=True)
+            typer.echo("unforeseen; what it says may quote data, so it is left out: --debug shows it", err=True)
+            raise typer.Exit(1) from None
         if problem is None:
             raise
         if debug:

@@ -4,6 +4,9 @@ Each message gives the field, the value, the reason and the way out; none of the
 the source data. Every class has an exit code of its own, so that a scheduler can tell them apart.
 """
 
+import traceback
+from collections.abc import Iterator
+
 _LONGEST_LINE = 1000  # characters
 
 
@@ -27,12 +30,18 @@ _FROM_OUTSIDE: dict[type[BaseException], tuple[int, str]] = {
 
 def interruption(error: BaseException | None) -> tuple[int, str] | None:
     """Exit code and line of what came from outside, where an error is that, or came while that was cleared up."""
-    while error is not None:
+    for one in chain(error):
         for kind, (code, what) in _FROM_OUTSIDE.items():
-            if isinstance(error, kind):
+            if isinstance(one, kind):
                 return code, f"{kind.__name__}: {what}; a run goes on with the stage that was at work"
-        error = error.__cause__ or error.__context__
     return None
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it came from or came upon."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def one_line(error: BaseException) -> str:
@@ -45,6 +54,15 @@ def one_line(error: BaseException) -> str:
         return outside[1]
     reason = " ".join(str(error).split()) if isinstance(error, SynthError) else "unforeseen; see the run's log"
     return f"{type(error).__name__}: {reason}"[:_LONGEST_LINE]
+
+
+def told_traceback(error: BaseException) -> str:
+    """Where an error and those before it came from, first the oldest; of others than ours the kind alone, as above."""
+    told = []
+    for one in reversed(list(chain(error))):
+        reason = f": {one}" if isinstance(one, SynthError) else ""
+        told += [*traceback.format_tb(one.__traceback__), f"{type(one).__qualname__}{reason}\n"]
+    return "".join(told)
 
 
 class ConfigError(SynthError):

@@ -19,13 +19,18 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from synth_spark.errors import told_traceback
+
 ROOT = "synth_spark"
 LINE = "line"  # the stage of what concerns a run as a whole
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "stage"}
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line: time (UTC), level, run_id, stage, message, whatever `extra` holds, and the traceback."""
+    """A record as one line: time (UTC), level, run_id, stage, message, whatever `extra` holds, and the traceback.
+
+    What others' errors say is left out of it: it may quote data.
+    """
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
@@ -41,8 +46,8 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD and key not in line}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            line["traceback"] = told_traceback(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

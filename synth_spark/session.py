@@ -66,7 +66,7 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).disabled = True
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
-        return SparkSession.builder.getOrCreate()
+        return _in_utc(SparkSession.builder.getOrCreate())
     if catalog and workspace is None:
         raise ValueError("catalog=True needs a workspace to keep the catalog in")
     url = _metastore_url(workspace) if workspace and _is_embedded(workspace, catalog) else None
@@ -215,6 +215,16 @@ def _checked(running: SparkSession, metastore_url: str | None) -> SparkSession:
                 "catalog: this process already runs a Spark session without this workspace's catalog; "
                 "stop it first (spark.stop()), or ask for the catalog when it is made"
             )
+    return _in_utc(running)
+
+
+def _in_utc(running: SparkSession) -> SparkSession:
+    zone = running.conf.get("spark.sql.session.timeZone", "")
+    if zone not in ("UTC", "Etc/UTC", "GMT", "Z", "+00:00"):
+        raise EnvironmentProblem(
+            f"spark.sql.session.timeZone: {zone!r} in the session that runs, so times without a zone would be read as "
+            "that place's and written as UTC's; set it first: spark.conf.set('spark.sql.session.timeZone', 'UTC')"
+        )
     return running
 
 

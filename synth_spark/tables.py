@@ -5,6 +5,8 @@ Only here does it matter whether a table is at a path or has a name; a table wit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -120,21 +122,23 @@ def replace_run(rows: DataFrame, place: Place, run_id: str, *, expected_rows: in
     """Write one run's rows (RUN_ID is their last column) so that doing it again changes nothing.
 
     Raises:
-        ContractError: the table has other columns, or another number of rows than expected was found afterwards.
+        ContractError: the table has other columns, another number of rows than expected was found afterwards, or
+            another process wrote the table meanwhile.
     """
     spark = rows.sparkSession
     if not exists(spark, place):
         _ensure_schema_of(spark, place)
         creator = rows.limit(0).writeTo(identifier(place)).using("delta")
-        for name, value in ANY_COLUMN_NAME.items():
+        # else Delta keeps statistics of the first 32 columns, and the run's id, which all readers ask for, is the last
+        for name, value in {**ANY_COLUMN_NAME, "delta.dataSkippingNumIndexedCols": str(len(rows.columns))}.items():
             creator = creator.tableProperty(name, value)
         creator.create()
         if isinstance(place, TableName):
             spark.sql(f"COMMENT ON TABLE {identifier(place)} IS {_quote(ALL_RUNS)}")
     _check_columns(spark, rows, place)
-    writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", _of_run(run_id))
-    _save(writer, place)
-    set_properties(spark, place, properties)
+    with _alone(place):
+        _save(rows.write.format("delta").mode("overwrite").option("replaceWhere", _of_run(run_id)), place)
+        set_properties(spark, place, properties)
     found = read_table(spark, place).where(F.col(RUN_ID) == run_id).count()
     if found != expected_rows:
         raise ContractError(
@@ -217,16 +221,22 @@ def delete_run(spark: SparkSession, place: Place, run_id: str) -> int:
     Raises:
         ContractError: another process wrote the table meanwhile.
     """
-    try:
+    with _alone(place):
         row = spark.sql(f"DELETE FROM {identifier(place)} WHERE {_of_run(run_id)}").first()
+    assert row is not None, "DELETE tells how many rows it removed"
+    return int(row["num_affected_rows"])
+
+
+@contextmanager
+def _alone(place: Place) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         if not is_conflict(error):
             raise
         raise ContractError(
             f"table {place}: another process wrote it meanwhile; do it again when that ended"
         ) from error
-    assert row is not None, "DELETE tells how many rows it removed"
-    return int(row["num_affected_rows"])
 
 
 def is_conflict(error: Exception) -> bool:

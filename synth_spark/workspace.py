@@ -108,9 +108,14 @@ class Workspace:
         """The workspace at a folder, which need not exist yet, with its published tables in it; ${NAME} as above.
 
         Raises:
-            ConfigError: a variable is not set.
+            ConfigError: a variable is not set, or it is an address.
         """
         expanded = expand_variables(str(root), what="workspace folder", problem=ConfigError)
+        if "://" in expanded or expanded.startswith("dbfs:"):
+            raise ConfigError(
+                f"output.root: {expanded}: an address is no folder; give the path at which this machine sees it, for "
+                "example /Volumes/<catalog>/<schema>/<volume>/... or a mounted share"
+            )
         return cls(Path(expanded).expanduser().absolute())
 
     @property

@@ -68,7 +68,7 @@ def bins(
     occupied = Occupied.by(rest, low, high)
     starts, before = occupied.starts, occupied.before
     margin = threshold * SUBJECT_WEIGHT
-    first, last = _kept_range(starts, before, low, high, margin, steps)
+    first, last = _kept_range(occupied, low, high, margin, steps)
     first = low if low in frequent or occupied.is_shared(low, support, threshold) else first
     last = high + 1 if high in frequent or occupied.is_shared(high, support, threshold) else last
     if last - first <= units:
@@ -257,11 +257,16 @@ def _without(cells: Cells, atoms: dict[int, int]) -> list[tuple[int, int]]:
     return [(start, weights[start]) for start in starts if weights[start] > 0]
 
 
-def _kept_range(
-    starts: list[int], before: list[int], low: int, high: int, margin: int, steps: Sequence[int]
-) -> tuple[int, int]:
-    """Round numbers inside [low, high + 1], each at most `margin` of weight away from its end."""
-    inward = starts[min(max(bisect_right(before, before[bisect_left(starts, low)] + margin) - 1, 0), len(starts) - 1)]
+def _kept_range(occupied: Occupied, low: int, high: int, margin: int, steps: Sequence[int]) -> tuple[int, int]:
+    """Round numbers inside [low, high + 1], each at most `margin` of weight, or a cell, away from its end.
+
+    `low` and `high` are values of subjects, of single ones perhaps.
+    """
+    starts, before = occupied.starts, occupied.before
+    lowest = bisect_left(starts, low)
+    inward = starts[min(max(bisect_right(before, before[lowest] + margin) - 1, 0), len(starts) - 1)]
+    if lowest < len(starts) and (end := occupied.end(lowest)) > low + 1:
+        inward = max(inward, end)
     first = roundest(low, max(low, min(inward, high)), steps, near=low)
     position = bisect_right(starts, high)
     outward = starts[min(max(bisect_left(before, before[position] - margin), 0), len(starts) - 1)]

@@ -69,7 +69,7 @@ def _ranges(kept: Sequence[tuple[int, int]], single: set[int], limit: int, thres
             continue  # ranges begin at one event: these few subjects must not count for one that leaves them out
         if found and length <= found[-1][1]:
             continue  # the range before was extended to a round number beyond this length
-        low = low if low is not None else (found[-1][1] + 1 if found else max(1, length // 2))
+        low = low if low is not None else (found[-1][1] + 1 if found else _round_begin(length))
         held += subjects
         if held >= threshold:
             following = next((other for other in lengths[i + 1 :] if other in single), end)
@@ -77,6 +77,11 @@ def _ranges(kept: Sequence[tuple[int, int]], single: set[int], limit: int, thres
             found.append((low, max(length, _round_end(length, reach, following))))
             held, low = 0, None
     return found
+
+
+def _round_begin(length: int) -> int:
+    """First length of all ranges: below the shortest history, which may be one subject's, and round."""
+    return roundest(max(1, length // 4), max(1, length // 2))
 
 
 def _round_end(length: int, reach: int, following: int) -> int:

@@ -97,7 +97,11 @@ def to_units(source_type: str, unit: dict[str, Any], column_sql: str) -> str:
     else:
         bounded = f"least(greatest({column_sql}, -{limit_text}), {limit_text})"
     power = f"CAST('{10**scale}' AS DECIMAL({scale + 1},0))"
-    return _present(column_sql, f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * {power} AS BIGINT)")
+    units = f"CAST(CAST({bounded} AS DECIMAL(19,{scale})) * {power} AS BIGINT)"
+    if scale < source_scale:  # rounded up, the largest values of the type are none of it any more
+        most = min(LONG_LIMIT, 10 ** (precision - source_scale + scale) - 1)
+        units = f"least(greatest({units}, {-most}L), {most}L)"
+    return _present(column_sql, units)
 
 
 def from_units(source_type: str, unit: dict[str, Any], units: Units) -> pa.Array:

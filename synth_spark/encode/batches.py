@@ -10,6 +10,7 @@ import pyarrow as pa
 from synth_spark.codecs.units import BoolArray
 
 ROWS = 262_144  # of a batch, and as many as the last subject has more
+BYTES = 2**28  # likewise: rows may be wide, or their texts long
 
 Batches = Iterable[pa.RecordBatch]
 
@@ -17,17 +18,18 @@ Batches = Iterable[pa.RecordBatch]
 def whole_subjects(batches: Batches) -> Iterator[pa.RecordBatch]:
     """The same rows in batches of whole subjects; the first column numbers the subject, whose rows lie together."""
     held: list[pa.RecordBatch] = []
-    rows = 0
+    rows = size = 0
     for batch in filter(len, batches):
         held.append(batch)
-        rows += len(batch)
+        rows, size = rows + len(batch), size + batch.nbytes
         # a subject longer than a batch is joined once, when the next one begins
-        if rows >= ROWS and held[0].column(0)[0] != batch.column(0)[-1]:
+        if (rows >= ROWS or size >= BYTES) and held[0].column(0)[0] != batch.column(0)[-1]:
             whole = _joined(held)
             n = whole.column(0).to_numpy()
             last = int(np.flatnonzero(n != n[-1])[-1]) + 1
             yield whole.slice(0, last)
-            held, rows = [whole.slice(last)], len(whole) - last
+            held = [whole.slice(last)]
+            rows, size = len(held[0]), held[0].nbytes
     if held:
         yield _joined(held)
 

@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synth_spark.codebook import Codebook, FieldSpec
+from synth_spark.codebook import Codebook, FieldSpec, SourceTable
 from synth_spark.codecs import category, length, number, place
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
@@ -31,11 +31,14 @@ from synth_spark.encode import statistics as st
 from synth_spark.encode.clock import Clock, end_of
 from synth_spark.encode.fields import FieldPlan
 from synth_spark.encode.frames import Frames
+from synth_spark.encode.tally import MOST_EXTREME
 from synth_spark.encode.varieties import fit_varieties
+from synth_spark.errors import SourceError
 from synth_spark.seeds import keyed_threshold
 from synth_spark.source.read import Source
 
 SLICE_SUBJECTS = 24  # with fewer, what a slice tells is single subjects' business: docs/decisions/round-number-edges.md
+_POSITIONS = {"tinyint": 2**7 - 1, "smallint": 2**15 - 1}  # the largest of narrow types
 LASTING_SHARE = 0.9  # of histories in which a field never changes, for it to be learned as its subject's, too
 Units = dict[str, dict[str, Any]]  # frame column -> unit
 
@@ -134,6 +137,8 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
     event_plans = _names_first(plan.event_fields, specs)
     event_fields = (*timed[1:], *(specs[f.key] for f in event_plans))
     lengths = st.length_counts(subjects)
+    length_spec = _fit_length(lengths, plan.thresholds.of("length"))
+    _check_positions(source.events_table, length.longest_kept(length_spec))
     changeable = sum(number_ for events_, number_ in lengths if events_ > 1)
     lasting = [
         position
@@ -153,7 +158,7 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
             *varieties.values(),
             *timed[:1],
             *map(end_of, timed[1:2]),
-            _fit_length(lengths, plan.thresholds.of("length")),
+            length_spec,
         ),
         event_fields=event_fields,
         num_subjects={split: counts.get(split, (0, 0))[0] for split in SPLITS},
@@ -295,9 +300,23 @@ def _fit_length(counts: Sequence[tuple[int, int]], threshold: int) -> FieldSpec:
     )
 
 
+def _check_positions(events: SourceTable | None, longest: int) -> None:
+    """Synthetic histories are numbered in the type of the source's positions, which may repeat there."""
+    if events is None or events.stored_order is None:
+        return
+    kind = events.type_of(events.stored_order)
+    if longest > _POSITIONS.get(kind, longest):
+        raise SourceError(
+            f"source events: stored_order {events.stored_order!r} has type {kind}, which cannot number the {longest:,} "
+            "events of the longest histories; cast it to a wider type with select"
+        )
+
+
 def _fit_end(subjects: DataFrame, floor: int, clock: Clock, threshold: int) -> int:
     """The last time that decoding may give: inside the k-th latest last event, rounded inward."""
-    latest = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last")).limit(2 * threshold).collect()
+    by_last = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last"))
+    # as many whatever the threshold is, for a limit stands in query plans
+    latest = by_last.limit(2 * MOST_EXTREME).collect()[: 2 * threshold]
     if len(latest) < threshold:
         return floor
     last = int(latest[threshold - 1]["last"])

@@ -23,16 +23,10 @@ from synth_spark.histories import Histories, quoted
 
 @dataclass(frozen=True)
 class Frames:
-    """`subjects`, cached, and `timed`, made of the cached `events`."""
+    """`subjects`, cached, and `timed`, made of cached `events`."""
 
     subjects: DataFrame
     timed: DataFrame
-    events: DataFrame
-
-    def release(self) -> None:
-        """Give the cache back."""
-        self.subjects.unpersist()
-        self.events.unpersist()
 
 
 def number_events(

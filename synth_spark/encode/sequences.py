@@ -20,6 +20,7 @@ from synth_spark.encode.frames import Frames
 from synth_spark.encode.histories import AttributeEncoder, HistoryEncoder
 from synth_spark.errors import ContractError
 from synth_spark.manifest import DataFile, Manifest
+from synth_spark.session import changed
 
 ROWS_PER_FILE = 256  # files are no smaller, as long as this leaves one per split
 FILES_WANTED = 8  # per split, so that some ranks can share them
@@ -27,6 +28,7 @@ MAX_FILES = 200  # per split: every rank reads every footer
 MAX_ROWS = 50_000  # per file, as long as MAX_FILES allows
 _CODES = "array<smallint>"
 MAX_FILE_EVENTS = 4_000_000  # per file on average, likewise
+_ONE_ROW_GROUP = {"parquet.block.size": str(2**30)}  # else a second one begins at 128 MB: a file with wide events
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def write_sequences(
         "__file", F.element_at(F.array(*(F.lit(key).cast("bigint") for key in keys)), F.col("__file") + 1)
     )
     placed = placed.repartition(number, "__file").sortWithinPartitions(SUBJECT_NUMBER).drop("__file")
-    version = tables.write_table(placed, path, fingerprint=codebook.fingerprint, properties=properties)
+    with changed(sequences.sparkSession, _ONE_ROW_GROUP):
+        version = tables.write_table(placed, path, fingerprint=codebook.fingerprint, properties=properties)
     manifest = read_manifest(sequences.sparkSession, path, version, codebook.fingerprint, source_digest)
     _verify(manifest, plans)
     return manifest

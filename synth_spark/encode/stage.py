@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -59,18 +60,17 @@ def run_encode(
     """
     laps = _Laps()
     paths.folder.mkdir(parents=True, exist_ok=True)
-    with spark_progress(spark, "read, check and split"):
-        work = _prepare(spark, config, salt, published)
-    laps.end("read")
-    with spark_progress(spark, "fit the codebook"), arrow_batches(spark):
-        frames, codebook = _fit(spark, config, work)
-    laps.end("fit")
-    with spark_progress(spark, "encode and write"), arrow_batches(spark):
-        sequences = to_sequences(frames, codebook, work.plan)
-        properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(work.source)}
-        manifest = write_sequences(sequences, str(paths.sequences), codebook, work.source.digest, properties)
-    frames.release()
-    work.assignment.unpersist()
+    with ExitStack() as held:
+        with spark_progress(spark, "read, check and split"):
+            work = _prepare(spark, config, salt, published, held)
+        laps.end("read")
+        with spark_progress(spark, "fit the codebook"), arrow_batches(spark):
+            frames, codebook = _fit(spark, config, work, held)
+        laps.end("fit")
+        with spark_progress(spark, "encode and write"), arrow_batches(spark):
+            sequences = to_sequences(frames, codebook, work.plan)
+            properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(work.source)}
+            manifest = write_sequences(sequences, str(paths.sequences), codebook, work.source.digest, properties)
     codebook.save(paths.codebook)
     manifest.save(paths.manifest)
     laps.end("write")
@@ -85,20 +85,21 @@ def preview(
     Raises:
         SourceError, ConfigError: as run_encode.
     """
-    with spark_progress(spark, "read, check and split"):
-        work = _prepare(spark, config, salt, published)
-    with spark_progress(spark, "fit the codebook"), arrow_batches(spark):
-        frames, codebook = _fit(spark, config, work)
-    frames.release()
-    work.assignment.unpersist()
+    with ExitStack() as held:
+        with spark_progress(spark, "read, check and split"):
+            work = _prepare(spark, config, salt, published, held)
+        with spark_progress(spark, "fit the codebook"), arrow_batches(spark):
+            _, codebook = _fit(spark, config, work, held)
     return codebook, _source_figures(work.source)
 
 
-def _prepare(spark: SparkSession, config: Config, salt: bytes, published: Places | None) -> _Work:
+def _prepare(spark: SparkSession, config: Config, salt: bytes, published: Places | None, held: ExitStack) -> _Work:
+    """What is cached is released with `held`, however the work ends."""
     accept = None if published is None else partial(check_destination, spark, published)
     source = read_source(spark, config, accept=accept)
     subject_fields, event_fields = plan_tables(config, source.subjects_table, source.events_table)
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
+    held.callback(assignment.unpersist)
     sizes = {row["split"]: row["count"] for row in assignment.groupBy("split").count().collect()}
     num_subjects = {split: sizes.get(split, 0) for split in SPLITS}
     events = source.events_table
@@ -140,15 +141,17 @@ def _preflight(config: Config, num_subjects: dict[str, int]) -> None:
         log.warning("no subject fell into the holdout: quality and privacy cannot be judged")
 
 
-def _fit(spark: SparkSession, config: Config, work: _Work) -> tuple[Frames, Codebook]:
+def _fit(spark: SparkSession, config: Config, work: _Work, held: ExitStack) -> tuple[Frames, Codebook]:
     partitions = _partitions(spark)
     histories, plan = work.source.histories, work.plan
     raw = number_events(histories, work.assignment, work.source.events_table, plan.event_fields).persist()
+    held.callback(raw.unpersist)
     attributes = number_subjects(histories, work.assignment, plan.subject_fields)
     check_texts({"subjects": attributes, "events": raw}, plan.fields, config)
     units = fit_units(learnable(raw), learnable(attributes), plan)
     timed = time_events(raw, clock_type=plan.clock_type, unit=units.get("o", {}))
-    frames = Frames(with_spans(attributes, timed, partitions=partitions).persist(), timed, raw)
+    frames = Frames(with_spans(attributes, timed, partitions=partitions).persist(), timed)
+    held.callback(frames.subjects.unpersist)
     return frames, fit_codebook(work.source, frames, config, plan, units)
 
 

@@ -98,13 +98,7 @@ def _snapshot(paths: RunPaths, state: RunState) -> Snapshot:
         digests = Manifest.load(paths.manifest).source_digest
     except ContractError:
         return Snapshot({}, {})
-    figures, ending = state.figures_of("encode"), "_delta_version"
-    versions = {
-        name.removeprefix("source.").removesuffix(ending): int(value)
-        for name, value in figures.items()
-        if name.startswith("source.") and name.endswith(ending)
-    }
-    return Snapshot(digests, versions)
+    return Snapshot(digests, state.source_versions)
 
 
 def _tell(run: _Held, shown: str | None) -> None:

@@ -52,6 +52,7 @@ def evaluate(run: OpenRun) -> Figures:
         published=run.workspace.published,
         attackers=Attackers(subject_nats, fit_profiles),
         measured=canary_figures(run),
+        source_versions=run.state.source_versions,
     )
     record(run.spark, decisions, Decision(run.paths.run_id, QA, result.verdict, holdout, number, result.gate))
     result.save(run.paths.qa)

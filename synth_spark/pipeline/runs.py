@@ -90,6 +90,16 @@ class RunState:
         return self.is_done("qa") and (self.is_done("publish") or self.refused)
 
     @property
+    def source_versions(self) -> dict[str, int]:
+        """Of the Delta tables that were encoded, by table."""
+        ending = "_delta_version"
+        return {
+            name.removeprefix("source.").removesuffix(ending): int(value)
+            for name, value in self.figures_of("encode").items()
+            if name.startswith("source.") and name.endswith(ending)
+        }
+
+    @property
     def own_stages(self) -> dict[str, StageRecord]:
         """Without those that the run inherited, whose model it draws from: they began before it was there."""
         return {stage: record for stage, record in self.stages.items() if record.started >= self.created}

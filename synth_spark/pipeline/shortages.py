@@ -7,9 +7,8 @@ searched here, never shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from synth_spark.errors import EnvironmentProblem, SynthError, TrainingError
+from synth_spark.errors import EnvironmentProblem, SynthError, TrainingError, chain
 
 _GO_ON = "published tables are as they were; the same command then goes on with the stage that failed"
 _SIGNS = {
@@ -36,14 +35,8 @@ def known_problem(error: BaseException) -> SynthError | None:
 
 def shortage(error: BaseException) -> EnvironmentProblem | None:
     """What the machine lacked, if that is why an error came, or one of those that it came from."""
-    for one in _chain(error):
+    for one in chain(error):
         for sign, told in _SIGNS.items():
             if re.search(sign, f"{type(one).__name__}: {one}", re.MULTILINE):
                 return EnvironmentProblem(told)
     return None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

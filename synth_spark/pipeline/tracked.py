@@ -12,11 +12,13 @@ import synth_spark
 from synth_spark.codebook import Codebook
 from synth_spark.columns import SUBJECTS_TABLE
 from synth_spark.config_section import Section
+from synth_spark.decode.keys import key_bits
 from synth_spark.errors import one_line
 from synth_spark.manifest import Manifest
 from synth_spark.model.chunks import most_answered_for
 from synth_spark.model.explain import explain
 from synth_spark.qa_result import QaResult
+from synth_spark.seeds import MOST_SUBJECTS
 from synth_spark.tracking import ENDED, Input, ModelFiles
 
 if TYPE_CHECKING:
@@ -123,12 +125,18 @@ def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
             package=package,
             settings={
                 "chunk_subjects": plan_sample(run.config, codebook, run.state.subjects).chunk_subjects,
-                "max_subjects": most_answered_for(codes_per_subject(codebook)),
+                "max_subjects": min(most_answered_for(codes_per_subject(codebook)), _room(codebook)),
             },
             requirements=[f"{name}=={version}" for name, version in versions.items()],
             columns=answer_columns(codebook),
         )
     )
+
+
+def _room(codebook: Codebook) -> int:
+    """How many subjects the keys' type can name."""
+    table = codebook.subjects or codebook.events
+    return 2 ** key_bits(table.type_of(table.key)) if table is not None and table.key is not None else MOST_SUBJECTS
 
 
 def _installed(packages: tuple[str, ...]) -> dict[str, str]:

@@ -46,7 +46,9 @@ def _picked_rows(histories: Histories, layout: Layout, *, cap: float, seed: int,
         )
     rows = event_rows(histories, layout)
     inside = Window.partitionBy(KEY_TEXT).orderBy(uniform(seed, "cap", F.col(KEY_TEXT), F.col(EVENT_INDEX)))
-    rows = rows.withColumn("__rank", F.row_number().over(inside)).where(F.col("__rank") <= cap).drop("__rank")
+    known = rows.sparkSession.createDataFrame([(cap,)], "__cap double")  # a literal would stand in query plans
+    rows = rows.withColumn("__rank", F.row_number().over(inside)).crossJoin(F.broadcast(known))
+    rows = rows.where("__rank <= __cap").drop("__rank", "__cap")
     found = first_by_hash(rows, [F.col(KEY_TEXT), F.col(EVENT_INDEX)], seed, max_rows)
     kept = [column.id for column in layout.events] + ([LENGTH_ID] if layout.sequential else [])
     return found[kept]

@@ -57,12 +57,14 @@ def run_qa(
     published: Places,
     attackers: Attackers,
     measured: Mapping[str, float],
+    source_versions: Mapping[str, int],
 ) -> QaResult:
     """Compare the run's synthetic tables with the source, attack, judge. Writes nothing: who calls discloses.
 
     Args:
         published: folder or schema of the physical tables `subjects` and, unless data are flat, `events`.
         measured: figures that are known already.
+        source_versions: of Delta tables, as they were encoded: a source that only grew meanwhile is no other one.
 
     Raises:
         ContractError: the source is not the one that was encoded, or a table is missing.
@@ -70,7 +72,7 @@ def run_qa(
     """
     logger = stage_logger("qa")
     codebook, manifest = Codebook.load(paths.codebook), Manifest.load(paths.manifest)
-    source = read_source(spark, config)
+    source = read_source(spark, config, at_versions=source_versions)
     check_source(source, manifest)
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
     subjects = _written(spark, published / SUBJECTS_TABLE, paths.run_id)

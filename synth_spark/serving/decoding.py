@@ -55,4 +55,6 @@ def _text(values: pa.Array) -> list[Any]:
     if pa.types.is_timestamp(values.type):
         whole = values.cast(pa.timestamp("us")).cast(pa.string())
         return list(pc.replace_substring_regex(whole, r"\.0+$|(\.\d*[1-9])0+$", r"\1").to_pylist())
+    if pa.types.is_decimal(values.type):  # Arrow writes small ones with an exponent
+        return [None if value is None else format(value, "f") for value in values.to_pylist()]
     return list(values.cast(pa.string()).to_pylist())

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, IntegralType, TimestampNTZType, TimestampType
 
+from synth_spark.codecs.units import LONG_LIMIT
 from synth_spark.config import JdbcSource
 from synth_spark.errors import SourceError
 from synth_spark.variables import expand_variables
@@ -66,11 +67,25 @@ def _check_can_part(rows: DataFrame, column: str) -> None:
 
 
 def _bounds(spark: SparkSession, reader: DataFrameReader, settings: JdbcSource) -> tuple[str, str] | None:
-    """Smallest and largest value of the partition column, which the database looks up itself; None if it has none."""
+    """About smallest and largest value of the partition column, which the database looks up; None if it has none."""
     jvm = spark.sparkContext._jvm
     assert jvm is not None, "a session that reads through JDBC has a JVM of its own"
     dialect = jvm.org.apache.spark.sql.jdbc.JdbcDialects.get(settings.url)
     column = dialect.quoteIdentifier(settings.partition_column)
     query = f"SELECT MIN({column}) AS low, MAX({column}) AS high FROM {settings.table}"
     row = reader.option("query", query).load().select(F.col("low").cast("string"), F.col("high").cast("string")).first()
-    return None if row is None or row[0] is None else (row[0], row[1])
+    return None if row is None or row[0] is None else round_bounds(row[0], row[1])
+
+
+def round_bounds(low: str, high: str) -> tuple[str, str]:
+    """Numbers or months around both: Spark writes bounds into its log, and smallest and largest are somebody's.
+
+    Rows beyond them are in the outer parts, so bounds set no more than how wide a part is.
+    """
+    if "-" in low[1:]:  # a date or a time, which begins with year and month
+        year, month = int(high[:4]), int(high[5:7])
+        after = f"{year + month // 12:04d}-{month % 12 + 1:02d}-01"
+        return low[:7] + "-01", after if len(after) == len("2024-02-01") else "9999-12-31"
+    first, last = int(low), int(high)
+    step = 10 ** max(1, len(str(last - first)) - 2)
+    return str(max(first - first % step, -LONG_LIMIT)), str(min(last + -last % step, LONG_LIMIT))

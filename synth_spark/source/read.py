@@ -6,7 +6,7 @@ are looked at once more, by synth_spark.encode.texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -45,17 +45,20 @@ class Source:
 Accept = Callable[[SourceTable | None, SourceTable | None], None]
 
 
-def read_source(spark: SparkSession, config: Config, *, accept: Accept | None = None) -> Source:
+def read_source(
+    spark: SparkSession, config: Config, *, accept: Accept | None = None, at_versions: Mapping[str, int] | None = None
+) -> Source:
     """Read and check the tables that the config names.
 
     Args:
         accept: is shown what the subjects and events tables look like before any row is read, and may refuse them.
+        at_versions: of Delta tables, by table; the newest where none is given.
 
     Raises:
         SourceError: a table, column, type or row cannot be learned from; names the table, the column, the policy
             and the count, never a value.
     """
-    subjects, events = _read_tables(spark, config)
+    subjects, events = _read_tables(spark, config, at_versions or {})
     tables = [table for table in (events, subjects) if table is not None]
     if accept is not None:
         accept(subjects.described if subjects else None, events.described if events else None)
@@ -78,7 +81,9 @@ def read_source(spark: SparkSession, config: Config, *, accept: Accept | None = 
     )
 
 
-def _read_tables(spark: SparkSession, config: Config) -> tuple[ReadTable | None, ReadTable | None]:
+def _read_tables(
+    spark: SparkSession, config: Config, versions: Mapping[str, int]
+) -> tuple[ReadTable | None, ReadTable | None]:
     settings, holdout_where = config.source, config.split.holdout_where
     if holdout_where is not None and settings.subjects is None:
         raise SourceError(
@@ -87,9 +92,10 @@ def _read_tables(spark: SparkSession, config: Config) -> tuple[ReadTable | None,
         )
     subjects = events = None
     if settings.event_table is not None:
-        events = read_table(spark, EVENTS, settings.event_table)
+        events = read_table(spark, EVENTS, settings.event_table, at_version=versions.get(EVENTS))
     if settings.subjects is not None:
-        subjects = read_table(spark, SUBJECTS, settings.subjects, holdout_where=holdout_where)
+        version = versions.get(SUBJECTS)
+        subjects = read_table(spark, SUBJECTS, settings.subjects, holdout_where=holdout_where, at_version=version)
         if events is not None:
             _check_same_key(subjects.described, events.described)
         elif not subjects.described.attributes:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -19,6 +18,7 @@ from synth_spark.config import Config
 from synth_spark.errors import SourceError
 from synth_spark.histories import quoted
 from synth_spark.source.digest import content_digest
+from synth_spark.source.spark_errors import SPARK_ERRORS
 from synth_spark.source.split import count_by_split
 from synth_spark.source.table import EVENTS, HELD_OUT, SUBJECTS, ReadTable, read_table
 
@@ -81,7 +81,7 @@ def find_subjects(spark: SparkSession, keys: DataFrame, config: Config, snapshot
         held_out = marked if config.split.holdout_where is not None else None
         by_split = count_by_split(people, held_out, salt=salt, seed=config.seed, split=config.split)
         found.unpersist()
-    except (SourceError, PySparkException) as error:
+    except (SourceError, *SPARK_ERRORS) as error:
         return Answer(None, f"the source cannot be read any more ({type(error).__name__})")
     return Answer(by_split, ", ".join(_basis(table, snapshot) for table in tables))
 

@@ -114,8 +114,13 @@ def _load(spark: SparkSession, settings: TableSource, at_version: int | None) ->
         return jdbc_rows(spark, settings.jdbc, settings.options), None
     path = locate(settings.path) if settings.path is not None else None
     delta = _delta_name(spark, settings, path)
-    version = _newest_version(spark, delta) if delta is not None and at_version is None else at_version
-    reader = spark.read.options(**settings.options)
+    options, asked = settings.options, None
+    if delta is not None:
+        options, asked = _without_version(settings.options)
+    version = at_version
+    if delta is not None and version is None:
+        version = asked if asked is not None else _newest_version(spark, delta)
+    reader = spark.read.options(**options)
     if version is not None:
         reader = reader.option("versionAsOf", version)
     if path is None:
@@ -123,6 +128,16 @@ def _load(spark: SparkSession, settings: TableSource, at_version: int | None) ->
     if settings.read_schema is not None:
         reader = reader.schema(settings.read_schema)
     return reader.format(settings.format).load(path), version
+
+
+def _without_version(options: dict[str, str]) -> tuple[dict[str, str], int | None]:
+    """Other options of a Delta table than its version, and that; a time is refused, since it names no one state."""
+    known = {name.lower(): (name, value) for name, value in options.items()}
+    name, version = known.get("versionasof", ("", None))
+    if "timestampasof" in known or (version is not None and not version.isdigit()):
+        raise SourceError("source options: the state of a Delta table is named by versionAsOf, a whole number")
+    others = {other: value for other, value in options.items() if other != name}
+    return others, None if version is None else int(version)
 
 
 def _delta_name(spark: SparkSession, settings: TableSource, path: str | None) -> str | None:

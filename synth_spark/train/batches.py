@@ -120,8 +120,13 @@ def files_of_rank(files: Sequence[DataFile], *, rank: int, num_ranks: int) -> li
     """This rank's share: every num_ranks-th file of the sorted list.
 
     Raises:
-        ContractError: fewer files than ranks; a rank without data could only wait for the others.
+        ContractError: no file, or fewer than ranks; a rank without data could only wait for the others.
     """
+    if not files:
+        raise ContractError(
+            "the manifest lists no file of a split that training needs: nobody fell into it; raise split.validation, "
+            "lower split.holdout, or bring more subjects"
+        )
     if len(files) < num_ranks:
         raise ContractError(
             f"train.num_ranks is {num_ranks}, the split has {len(files)} files and a file is read by one rank only; "

@@ -141,7 +141,8 @@ class Trainer:
         return largest(int(finished)) > 0
 
     def _resume(self) -> None:
-        found = load_state(self.folder, self.progress.manifest_digest, self.ranks.num_ranks, self.optimizer)
+        digest, num_ranks = self.progress.manifest_digest, self.ranks.num_ranks
+        found = load_state(self.folder, digest, num_ranks, self.model, self.optimizer)
         if found is None:
             return
         self.progress, weights = found

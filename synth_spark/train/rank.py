@@ -132,20 +132,21 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         figures = _figures(trained, trainer, ranks, job)
         set_groups(model, targets)
         pairs = _pairs(model, readers[TRAINING])
-        if ranks.is_first:
-            calibrating = time.perf_counter()
-            distances = calibrate(
-                model,
-                targets,
-                pairs,
-                rounds=settings.calibration_rounds,
-                seed=job.seed,
-                trained_in=trainer.number_format,
-            )
-            figures["calibrate.seconds"] = time.perf_counter() - calibrating
-            figures |= {f"calibrate.distance.{index}": value for index, value in enumerate(distances)}
-            figures["fit.seconds"] = time.perf_counter() - started
-            save_checkpoint(job.model_folder, model, Path(job.codebook), {**figures, "learned": learned})
+    # the other ranks are done, and need not wait, which they do no longer than the group's time limit
+    if ranks.is_first:
+        calibrating = time.perf_counter()
+        distances = calibrate(
+            model,
+            targets,
+            pairs,
+            rounds=settings.calibration_rounds,
+            seed=job.seed,
+            trained_in=trainer.number_format,
+        )
+        figures["calibrate.seconds"] = time.perf_counter() - calibrating
+        figures |= {f"calibrate.distance.{index}": value for index, value in enumerate(distances)}
+        figures["fit.seconds"] = time.perf_counter() - started
+        save_checkpoint(job.model_folder, model, Path(job.codebook), {**figures, "learned": learned})
     return figures
 
 

@@ -1,7 +1,7 @@
 """What training needs to go on after a crash, written after every epoch: one pass over the data, or a part. [torch]
 
 <folder>/epoch-0007/   weights, averaged and best weights, optimiser moments (safetensors), progress (JSON)
-<folder>/latest.json   name of the newest complete folder, replaced atomically
+<folder>/latest.json   name of the newest complete folder and digests of its files, replaced atomically
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
 from synth_spark.json_file import read_json
+from synth_spark.model.checkpoint import file_digest
 
 Weights = dict[str, Tensor]
 
@@ -105,25 +106,31 @@ def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], op
     (temporary / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
     shutil.rmtree(folder / name, ignore_errors=True)
     os.replace(temporary, folder / name)
-    replace_text(folder / "latest.json", json.dumps({"folder": name}))
+    digests = {file.name: file_digest(file) for file in sorted((folder / name).iterdir())}
+    replace_text(folder / "latest.json", json.dumps({"folder": name, "sha256": digests}))
     for old in folder.glob("epoch-*"):
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
 
 
 def load_state(
-    folder: Path, manifest_digest: str, num_ranks: int, optimizer: torch.optim.Optimizer
+    folder: Path, manifest_digest: str, num_ranks: int, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Weights]] | None:
-    """The newest complete epoch, its optimiser moments put into `optimizer`; None where there is none.
+    """The newest complete epoch of such a model, its optimiser moments put into `optimizer`; None where there is none.
 
     Raises:
-        ContractError: it was trained on another manifest or with another number of ranks, or is damaged.
+        ContractError: it was trained on another manifest, with another number of ranks or for another model, or is
+            damaged.
     """
     pointer = folder / "latest.json"
     if not pointer.exists():
         return None
     try:
-        newest = folder / Path(read_json(pointer)["folder"]).name
+        latest = read_json(pointer)
+        newest = folder / Path(latest["folder"]).name
+        changed = [name for name, digest in latest["sha256"].items() if file_digest(newest / Path(name).name) != digest]
+        if changed:
+            raise ValueError(f"{', '.join(changed)} of {newest.name}: not as written")
         progress = Progress.from_document(read_json(newest / "progress.json"))
         weights = {kind: load_file(newest / f"{kind}.safetensors") for kind in ("current", "averaged", "best")}
         moments = load_file(newest / "optimizer.safetensors")
@@ -140,6 +147,12 @@ def load_state(
         raise ContractError(
             f"checkpoint {folder}: was trained with {progress.num_ranks} ranks, train.num_ranks is {num_ranks}; "
             "use the same number, or remove the folder to train from the start"
+        )
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if any({name: tensor.shape for name, tensor in held.items()} != wanted for held in weights.values()):
+        raise ContractError(
+            f"checkpoint {folder}: holds weights of another model than train.width, train.hidden and the codebook give "
+            "now; set them as they were, or remove the folder to train from the start"
         )
     _restore_moments(optimizer, moments)
     return progress, weights

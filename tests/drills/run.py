@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from synth_spark.files import replace_text
+from synth_spark.pipeline.provenance import git_commit
 from synth_spark.pipeline.runs import STAGES
 from synth_spark.session import get_spark
 from synth_spark.workspace import Workspace
@@ -174,11 +175,11 @@ def note(outcomes: list[Outcome]) -> None:
     lines = [line.strip("| ").split(" | ") for line in table.strip().splitlines()[2:]]
     rows = {(cells[0], cells[1]): cells for cells in lines}
     for one in outcomes:
-        cells = [cell.replace("|", "/") for cell in (one.fault, one.where, one.seen, one.remained)]
+        cells = [cell.replace("|", "/") for cell in (one.fault, one.where, one.seen, one.remained, git_commit()[:7])]
         rows[cells[0], cells[1]] = cells
     written = [
-        "fault | where | what the user sees | what remained",
-        "--- | --- | --- | ---",
+        "fault | where | what the user sees | what remained | commit",
+        "--- | --- | --- | --- | ---",
         *map(" | ".join, rows.values()),
     ]
     text = "\n".join(f"| {line} |" for line in written)
@@ -201,11 +202,16 @@ def main() -> None:
     outcomes = []
     for name in names:
         started = time.monotonic()
+        before = yard.published()
         try:
-            outcomes.append(DRILLS[name](yard))
+            outcome = DRILLS[name](yard)
         except Impossible as reason:
             print(f"{name}: NOT MADE, {reason}", flush=True)
             continue
+        assert yard.published() == before, "the same source and seed give the same tables"
+        yard.call("clean", yard.config())
+        assert not yard.leftovers()
+        outcomes.append(outcome)
         print(f"{name}: held, {time.monotonic() - started:.0f} s", flush=True)
     spark.stop()
     shutil.rmtree(folder)

@@ -215,12 +215,27 @@ def test_a_lone_extreme_does_not_move_the_kept_range() -> None:
     assert kept(4000)[-1] == kept(10**9)[-1] <= 2994
 
 
+def test_no_edge_is_the_smallest_value_where_all_values_are_dense() -> None:
+    """100,051 is two subjects' value; the cell that holds it has the weight of hundreds."""
+    cells = tuple((start, 300 * W) for start in range(100_000, 200_000, 100))
+    summary = number.NumberSummary(False, 100_051, 199_987, (), cells)
+    lows, highs = _bins(number.fit("x", "bigint", {}, summary, threshold=6, steps=DECIMAL_STEPS))
+    assert lows[0] == 100_100 and highs[-1] <= 199_900
+
+
 def test_few_subjects_leave_nothing_but_a_constant_or_missing() -> None:
     cells = tuple((value, W) for value in (3, 50, 812))
     alone = number.fit("x", "int", {}, number.NumberSummary(False, None, None, (), cells), threshold=6, steps=(1,))
     assert (alone.params["lows"], alone.params["highs"], alone.params["atoms"]) == ([0], [1], [])
     missing = number.fit("x", "int", {}, number.NumberSummary(True, None, None, (), cells), threshold=6, steps=(1,))
     assert missing.cardinalities == (1,)
+
+
+def test_the_shortest_history_is_not_told() -> None:
+    found = [
+        length.fit([(shortest, 1), (200, 40), (300, 40)], 300, threshold=6).params["lows"][0] for shortest in (137, 150)
+    ]
+    assert found[0] == found[1] <= 75
 
 
 @settings(max_examples=200)

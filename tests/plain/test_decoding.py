@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -11,6 +14,7 @@ from synth_spark.codecs.draws import Draws, mixed
 from synth_spark.decode.clock import Steps
 from synth_spark.decode.keys import key_bits, key_numbers, keys_of
 from synth_spark.decode.rows import BATCH_EVENTS, _pieces
+from synth_spark.serving.decoding import _text
 
 # the first outputs of the reference implementation of SplitMix64 for the seed 1234567
 KNOWN_ANSWERS = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
@@ -69,3 +73,9 @@ def test_batches_hold_whole_histories_and_no_more_events_than_they_should(length
     pieces = list(_pieces(np.array(lengths, dtype=np.int64)))
     assert [row for first, stop in pieces for row in range(first, stop)] == list(range(len(lengths)))
     assert all(stop - first == 1 or sum(lengths[first:stop]) <= BATCH_EVENTS for first, stop in pieces)
+
+
+def test_small_decimals_are_written_without_an_exponent() -> None:
+    """As Spark casts them to text."""
+    values = pa.array([Decimal(0), None, Decimal(1).scaleb(-18), Decimal(-5)], pa.decimal128(38, 18))
+    assert _text(values) == ["0." + "0" * 18, None, "0." + "0" * 17 + "1", "-5." + "0" * 18]

@@ -69,3 +69,18 @@ def test_where_no_event_is_kept_nobody_has_any() -> None:
     codebook = _codebook(longest=0)
     assert _encoded(codebook, 100) == {}
     assert HistoryEncoder(codebook).plan_of_none() == [0, 0, codebook.event_fields[0].cardinalities[0], 0]
+
+
+def test_batches_end_where_rows_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subject 3 has a third of all rows."""
+    monkeypatch.setattr(batches, "BYTES", 10_000)
+    n = np.repeat(np.arange(10), [5, 5, 5, 30, 5, 5, 5, 5, 5, 5])
+    text = pa.array([f"{'x' * 200}{row}" for row in range(len(n))])
+    parts = [
+        pa.record_batch([pa.array(n[a : a + 7]), text.slice(a, 7)], names=["n", "e0"]) for a in range(0, len(n), 7)
+    ]
+    found = list(batches.whole_subjects(parts))
+    assert 3 <= len(found) <= 6
+    assert pa.Table.from_batches(found).to_pydict() == {"n": n.tolist(), "e0": text.to_pylist()}
+    seen = [set(batch.column(0).to_pylist()) for batch in found]
+    assert sum(len(subjects) for subjects in seen) == 10, "no subject is in two batches"

@@ -18,6 +18,7 @@ from synth_spark.pipeline.runs import runs_of
 from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.workspace import Workspace
 
+SECRET = "Zanzi" + "bar"  # in no line of code
 GO_ON = "a run goes on with the stage that was at work"
 
 
@@ -45,6 +46,17 @@ class Store:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None
+
+
+def _config(folder: Path) -> Path:
+    document = {
+        "name": "t",
+        "source": {"events": [{"path": "/never/read", "format": "parquet", "key": "id", "order_by": "at"}]},
+        "output": {"root": str(folder / "workspace")},
+    }
+    path = folder / "t.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
 
 
 def _interrupt(*_: Any) -> None:
@@ -75,15 +87,10 @@ def test_a_stage_that_is_ended_from_outside_says_so_everywhere(
 ) -> None:
     monkeypatch.setattr("synth_spark.tracking.Tracker", Store)
     monkeypatch.setitem(stages._CALLS, "encode", work)
-    document = {
-        "name": "t",
-        "source": {"events": [{"path": "/never/read", "format": "parquet", "key": "id", "order_by": "at"}]},
-        "output": {"root": str(tmp_path / "workspace")},
-    }
-    (tmp_path / "t.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    config = _config(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
-        main(["encode", str(tmp_path / "t.yml")])
+        main(["encode", str(config)])
     assert ended.value.code == code and told in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
     assert ("stage", {"ended": told, "well": False}) in Store.told and ("run", {"ended": told}) in Store.told
@@ -93,6 +100,31 @@ def test_a_stage_that_is_ended_from_outside_says_so_everywhere(
     log = workspace.run(state.run_id).log.read_text(encoding="utf-8")
     messages = {line["stage"]: line["message"] for line in map(json.loads, log.splitlines())}
     assert messages == {"encode": f"failed: {told}", "line": f"ended by {told}"}
+
+
+def _unforeseen(*_: Any) -> None:
+    raise RuntimeError(SECRET) from ValueError(SECRET)
+
+
+def test_what_an_unforeseen_error_says_is_left_out_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors of Spark or pyarrow quote values of the data."""
+    config = _config(tmp_path)
+    monkeypatch.setattr("synth_spark.tracking.Tracker", Store)
+    monkeypatch.setitem(stages._CALLS, "encode", _unforeseen)
+    with pytest.raises(SystemExit) as ended:
+        main(["encode", str(config)])
+    seen = capsys.readouterr()
+    assert ended.value.code == 1 and "RuntimeError" in seen.err and "_unforeseen" in seen.err and "--debug" in seen.err
+    workspace = Workspace.at(tmp_path / "workspace")
+    (state,) = runs_of(workspace, "t")
+    log = workspace.run(state.run_id).log.read_text(encoding="utf-8")
+    assert "_unforeseen" in log
+    record = (workspace.run(state.run_id).folder / "run.json").read_text(encoding="utf-8")
+    assert not [text for text in (seen.out, seen.err, log, record, str(Store.told)) if SECRET in text]
+    with pytest.raises(RuntimeError, match=SECRET):
+        main(["encode", str(config), "--debug"])
 
 
 def test_who_listens_already_goes_on_to() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from synth_spark.errors import ContractError
 from synth_spark.logs import configure, stage_logger
 
 
@@ -33,15 +34,18 @@ def test_a_line_of_no_stage_belongs_to_the_whole_line(tmp_path: Path) -> None:
     assert [(line["run_id"], line["stage"]) for line in _lines(file)] == [("r1", "line")]
 
 
-def test_lines_are_appended_and_tracebacks_kept(tmp_path: Path) -> None:
-    file = tmp_path / "log.jsonl"
+def test_lines_are_appended_and_tracebacks_kept_without_values(tmp_path: Path) -> None:
+    file, secret = tmp_path / "log.jsonl", "Zanzibar".upper()
     for number in range(2):
         with configure("r1", file, console=False):
             try:
-                raise ValueError(f"number {number}\nsecond line")
-            except ValueError:
+                raise KeyError(secret) from ContractError(f"attempt {number}")
+            except KeyError:
                 stage_logger("qa").exception("failed")
-    assert ["number" in str(line["traceback"]) for line in _lines(file)] == [True, True]
+    told = [str(line["traceback"]) for line in _lines(file)]
+    assert all("KeyError" in one and "test_logs.py" in one for one in told)
+    assert ["attempt 0" in one for one in told] == [True, False] and "attempt 1" in told[1], "ours say no values"
+    assert secret not in file.read_text(encoding="utf-8")
 
 
 def test_storage_that_does_not_append_keeps_all_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,20 @@ def test_a_shortage_is_recognised(error: Exception, told: str | None) -> None:
     assert found is None if told is None else str(found).startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("java.io.IOException: No space left on device\n\tat java.io.FileOutputStream.write", "disk: full"),
+        (
+            "org.apache.spark.SparkException: ... java.io.FileNotFoundException: x (Read-only file system)",
+            "output.root",
+        ),
+    ],
+)
+def test_what_the_jvm_met_is_recognised(text: str, told: str) -> None:
+    assert told in str(shortage(RuntimeError(text)))
+
+
 def test_what_it_came_from_counts_and_nothing_of_it_is_quoted() -> None:
     try:
         try:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_spark.codebook import Codebook, SourceColumn
+from synth_spark.columns import SPLITS
 from synth_spark.config import parse_config
 from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
@@ -32,7 +33,10 @@ def encoded(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("shop")
     shop.write_shop(spark_session, folder, long=shop.LONG)
     paths = Workspace.at(folder / "workspace").run("one")
+    spark_session.conf.set("parquet.block.size", "4096")  # as large files meet 128 MB
     figures = run_encode(spark_session, shop.shop_config(folder), paths, salt=SALT)
+    assert spark_session.conf.get("parquet.block.size") == "4096"
+    spark_session.conf.unset("parquet.block.size")
     assert figures["source.events_unknown_key"] == 0
     return paths, folder
 
@@ -72,6 +76,43 @@ def test_files_are_equal_and_hold_one_row_group_and_one_split(encoded: tuple[Run
             assert set(table["split"].to_pylist()) == {split}
             assert sum(table["subject_number"].to_pylist()) == file.subject_number_sum
             assert pq.ParquetFile(file.path.removeprefix("file://")).metadata.num_row_groups == 1
+
+
+def test_the_sequences_are_plain_parquet_that_is_kept_for_a_month(
+    spark: SparkSession, encoded: tuple[RunPaths, Path]
+) -> None:
+    """What petastorm reads knows no deletion vectors, mapped names or partitions."""
+    from synth_spark import tables
+
+    told = tables.properties_of(spark, encoded[0].sequences)
+    assert told["delta.enableDeletionVectors"] == "false" and told.get("delta.columnMapping.mode", "none") == "none"
+    assert told["delta.deletedFileRetentionDuration"] == "interval 30 days"
+    assert not spark.sql(f"DESCRIBE DETAIL delta.`{encoded[0].sequences}`").first()["partitionColumns"]
+
+
+def test_files_that_are_not_as_planned_are_told(encoded: tuple[RunPaths, Path]) -> None:
+    from synth_spark.encode.sequences import _verify, plan_files
+
+    manifest, codebook = Manifest.load(encoded[0].manifest), Codebook.load(encoded[0].codebook)
+    plans = plan_files(codebook.num_subjects, codebook.num_events)
+    _verify(manifest, plans)
+    first, *rest = manifest.files
+    other = replace(first, subject_number_sum=first.subject_number_sum + 1)
+    for files, what in (
+        (rest, "rows per file differ"),
+        ((other, *rest), "missing or doubled"),
+        ((replace(first, row_groups=2), *rest), "more than one row group"),
+    ):
+        with pytest.raises(ContractError, match=what):
+            _verify(replace(manifest, files=tuple(files)), plans)
+
+
+def test_no_split_has_more_files_than_ranks_can_open() -> None:
+    from synth_spark.encode.sequences import MAX_FILES, plan_files
+
+    large = plan_files({"training": 10**8, "validation": 10**7, "holdout": 10**8}, dict.fromkeys(SPLITS, 10**11))
+    assert [plan.files for plan in large] == [MAX_FILES] * 3
+    assert [sum(plan.rows_of()) for plan in large] == [10**8, 10**7, 10**8]
 
 
 def test_what_few_subjects_hold_is_nowhere(encoded: tuple[RunPaths, Path]) -> None:

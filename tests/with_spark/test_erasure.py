@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from synth_spark.columns import SUBJECT_KEY
 from synth_spark.config import load_config
 from synth_spark.encode.stage import run_encode
 from synth_spark.errors import ContractError, SourceError
+from synth_spark.manifest import Manifest
 from synth_spark.pipeline import runs
 from synth_spark.pipeline.erasure import DELETE, MARK, erase
 from synth_spark.pipeline.stages import run_stage
+from synth_spark.qa.stage import check_source
 from synth_spark.source.read import read_source
 from synth_spark.source.split import split_subjects
 from synth_spark.workspace import RunPaths, Workspace
@@ -99,6 +102,41 @@ def test_a_run_is_told_by_the_version_that_it_read(
     assert not told_of(told, "new")
     erase(config, keys_file(tmp_path, "-5"), remedy=DELETE, agreed=no_one)
     assert "no run holds any of them" in capsys.readouterr().out
+
+
+def test_a_source_that_grew_is_still_the_one_that_was_encoded(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    """A live table gets rows between encode and qa; qa looks at the version that was encoded."""
+    config = write("delta")
+    paths = encoded(spark, config, "one")
+    settings, manifest = load_config(config), Manifest.load(paths.manifest)
+    more = spark.createDataFrame([(9_000, date(2024, 5, 1), 1)], "id int, at date, kind int")
+    more.write.format("delta").mode("append").save(str(tmp_path / "delta"))
+    with pytest.raises(ContractError, match="its content changed since this run encoded it"):
+        check_source(read_source(spark, settings), manifest)
+    versions = runs.load_state(paths).source_versions
+    assert versions == {"events": 0}
+    check_source(read_source(spark, settings, at_versions=versions), manifest)
+
+
+def test_a_version_that_the_config_names_is_the_one_that_is_read(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    config = write("delta")
+    write("delta", first=1000)
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    for asked, smallest in ((None, 1000), ("0", 0)):
+        document["source"]["events"][0]["options"] = {} if asked is None else {"versionAsOf": asked}
+        config.write_text(yaml.safe_dump(document), encoding="utf-8")
+        source = read_source(spark, load_config(config))
+        assert source.versions == {"events": 1 if asked is None else 0}
+        assert source.histories.subjects.agg({SUBJECT_KEY: "min"}).first()[0] == smallest
+    for option in ({"timestampAsOf": "2024-01-01"}, {"versionAsOf": "first"}):
+        document["source"]["events"][0]["options"] = option
+        config.write_text(yaml.safe_dump(document), encoding="utf-8")
+        with pytest.raises(SourceError, match="versionAsOf, a whole number"):
+            read_source(spark, load_config(config))
 
 
 def test_where_the_source_changed_a_run_counts_as_holding_them(

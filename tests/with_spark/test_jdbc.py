@@ -11,6 +11,7 @@ import pytest
 
 from synth_spark.config import Config, parse_config
 from synth_spark.errors import ConfigError, SourceError
+from synth_spark.source.jdbc import round_bounds
 from synth_spark.source.read import read_source
 from synth_spark.source.table import EVENTS, read_table
 
@@ -64,6 +65,21 @@ def test_the_database_is_asked_once(spark: SparkSession, database: str) -> None:
         [(ROWS, 1, date(2025, 1, 1), 1.0)], "row_id int, id bigint, at date, amount double"
     ).write.jdbc(database, '"events"', mode="append")
     assert source.histories.events.count() == before == ROWS
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "around"),
+    [
+        ("3", "1999", ("0", "2000")),
+        ("5", "5", ("0", "10")),
+        ("-17", "-12", ("-20", "-10")),
+        ("2024-03-17", "2024-12-02", ("2024-03-01", "2025-01-01")),
+        ("2019-01-02 03:04:05", "9999-12-31 23:59:59.5", ("2019-01-01", "9999-12-31")),
+    ],
+)
+def test_no_ones_value_is_a_bound(low: str, high: str, around: tuple[str, str]) -> None:
+    """Spark logs the bounds of parts."""
+    assert round_bounds(low, high) == around
 
 
 def test_an_empty_table_has_no_parts(spark: SparkSession, database: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,3 +62,43 @@ def test_one_row_turns_what_is_read(spark: SparkSession, tmp_path: Path) -> None
         read_published(spark, tmp_path, "runs")
     with pytest.raises(ConfigError, match="these data have no such table"):
         read_published(spark, tmp_path, "subjects")
+
+
+def test_rows_that_are_not_there_afterwards_are_told(spark: SparkSession, tmp_path: Path) -> None:
+    rows = spark.createDataFrame([("a", "one")], ["x", RUN_ID])
+    with pytest.raises(ContractError, match="run one has 1 rows after writing, expected 2"):
+        tables.replace_run(rows, tmp_path / "events", "one", expected_rows=2, properties={"a": "b"})
+    with pytest.raises(ContractError, match=r"belongs to codebook \(none\), not other"):
+        tables.read_table(spark, tmp_path / "events", fingerprint="other")
+
+
+def test_files_tell_of_every_column_what_they_hold(spark: SparkSession, tmp_path: Path) -> None:
+    """So that readers of a wide table skip the files of other runs."""
+    rows = spark.range(3).selectExpr(*(f"id AS `c {number}`" for number in range(40)), f"'one' AS {RUN_ID}")
+    tables.replace_run(rows, tmp_path / "events", "one", expected_rows=3, properties={"a": "b"})
+    log = [json.loads(line) for file in sorted((tmp_path / "events/_delta_log").glob("*.json")) for line in file.open()]
+    statistics = [json.loads(line["add"]["stats"]) for line in log if "add" in line]
+    assert statistics and all(
+        len(one["minValues"]) == len(one["maxValues"]) == 41 for one in statistics if one["numRecords"]
+    )
+    assert sum(one["numRecords"] for one in statistics) == 3
+
+
+def test_two_runs_written_at_once_are_both_there_or_one_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    rows = spark.range(100).selectExpr("id AS x")
+    first = rows.selectExpr("x", f"'none' AS {RUN_ID}")
+    tables.replace_run(first, tmp_path / "events", "none", expected_rows=100, properties={"a": "b"})
+
+    def write(run_id: str) -> str:
+        try:
+            own = rows.selectExpr("x", f"'{run_id}' AS {RUN_ID}")
+            tables.replace_run(own, tmp_path / "events", run_id, expected_rows=100, properties={"a": "b"})
+        except ContractError as error:
+            assert "another process wrote it meanwhile" in str(error)
+            write(run_id)
+        return run_id
+
+    with ThreadPoolExecutor(3) as pool:
+        written = list(pool.map(write, ["one", "two", "three"]))
+    counted = tables.read_table(spark, tmp_path / "events").groupBy(RUN_ID).count().collect()
+    assert {row[0]: row[1] for row in counted} == dict.fromkeys(["none", *written], 100)

@@ -53,6 +53,16 @@ def test_the_running_session_is_returned(spark: SparkSession) -> None:
     assert session.get_spark() is spark
 
 
+def test_a_running_session_of_another_zone_is_refused(spark: SparkSession) -> None:
+    """Times without a zone would be read as local times and written as UTC's."""
+    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    try:
+        with pytest.raises(EnvironmentProblem, match=r"timeZone: 'Europe/Berlin' .* 'UTC'"):
+            session.get_spark()
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
 def test_a_running_session_without_catalog_is_refused_by_name(spark: SparkSession, workspace: Workspace) -> None:
     with pytest.raises(EnvironmentProblem, match="without this workspace's catalog"):
         session.get_spark(workspace=workspace, catalog=True)

@@ -14,6 +14,24 @@ from synth_spark.workspace import Workspace
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+
+def test_positions_that_their_type_cannot_number_are_refused(spark: SparkSession, tmp_path: Path) -> None:
+    """They may repeat in the source; synthetic histories count."""
+    from synth_spark.encode.stage import run_encode
+
+    steps = spark.range(400).selectExpr("id", "explode(sequence(1, 200)) AS j")
+    steps.selectExpr("id AS k", "CAST(j % 100 AS TINYINT) AS place", "j % 7 AS kind").write.format("delta").save(
+        str(tmp_path / "events")
+    )
+    source = {"events": [{"path": str(tmp_path / "events"), "key": "k", "stored_order": "place"}]}
+    config = parse_config({"name": "t", "source": source}, origin="t")
+    paths = Workspace.at(tmp_path / "workspace").run("r")
+    cached = spark.sparkContext._jsc.getPersistentRDDs().size()
+    with pytest.raises(SourceError, match="'place' has type tinyint, which cannot number the 200 events"):
+        run_encode(spark, config, paths, salt=b"s" * 32)
+    assert spark.sparkContext._jsc.getPersistentRDDs().size() <= cached, "what was cached is released"
+
+
 CASES = [
     (1, "smallint", "date_add(DATE'2020-01-01', CAST(j AS INT))", True),
     (40, "string", "CAST(timestamp_seconds(1600000000 + id * 86400 + j) AS TIMESTAMP_NTZ)", True),

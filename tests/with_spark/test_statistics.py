@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
@@ -38,3 +39,19 @@ def test_no_value_stands_in_a_query_plan(spark: SparkSession) -> None:
     plans = [executions.apply(i).physicalPlanDescription() for i in range(executions.size())]
     assert any("pmod" in plan for plan in plans), "the plans that were run are among them"
     assert not [plan for plan in plans if str(summary.low) in plan or str(summary.high) in plan]
+
+
+def test_a_decimal_that_is_rounded_up_stays_one_of_its_type(spark: SparkSession) -> None:
+    """Whole numbers, and some 9.99 or 99.99 that say nothing is known."""
+    from synth_spark.codecs.units import Units, from_units, to_units
+
+    for kind, scale, largest in (("decimal(3,2)", 0, 9), ("decimal(4,2)", 1, 999), ("decimal(5,2)", 2, 99_999)):
+        precision = int(kind[8])
+        value = f"CAST({'9' * (precision - 2)}.99 AS {kind.upper()})"
+        row = spark.sql(
+            f"SELECT {to_units(kind, {'scale': scale}, value)}, {to_units(kind, {'scale': scale}, '-' + value)}"
+        )
+        units = list(row.first())
+        assert units == [largest, -largest]
+        back = from_units(kind, {"scale": scale}, Units(np.array(units)))
+        assert str(back.type).startswith(f"decimal128({precision}, 2)") and back.null_count == 0

@@ -227,12 +227,41 @@ def test_resume_refuses_another_manifest(run, tmp_path):
         launch_training(None, changed, launcher="inprocess", num_ranks=1)
 
 
+def test_a_manifest_of_another_codebook_is_refused(run, tmp_path):
+    manifest = Manifest.load(run.manifest)
+    other = tmp_path / "manifest.json"
+    dataclasses.replace(manifest, codebook_fingerprint="0" * 32).save(other)
+    changed = dataclasses.replace(job(run, tmp_path / "a", max_epochs=1), manifest=str(other))
+    with pytest.raises(ContractError, match="different encode runs"):
+        launch_training(None, changed, launcher="inprocess", num_ranks=1)
+
+
 def test_resume_refuses_another_number_of_ranks(run, tmp_path):
     train(run, tmp_path / "a", max_epochs=1)
     state = tmp_path / "a" / "epoch-0001" / "progress.json"
     state.write_text(json.dumps({**json.loads(state.read_text()), "num_ranks": 2}))
+    latest = tmp_path / "a" / "latest.json"
+    latest.write_text(json.dumps({"folder": "epoch-0001", "sha256": {}}))
     with pytest.raises(ContractError, match="2 ranks"):
         train(run, tmp_path / "a", max_epochs=2)
+
+
+@pytest.mark.parametrize("file", ["averaged.safetensors", "optimizer.safetensors", "progress.json"])
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_resume_refuses_damaged_files(run, tmp_path, file, damage):
+    train(run, tmp_path / "a", max_epochs=1)
+    path = tmp_path / "a" / "epoch-0001" / file
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1  # in the last weight or the last number: as readable as before
+    path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
+    with pytest.raises(ContractError, match=rf"damaged \({file} of epoch-0001: not as written\)"):
+        train(run, tmp_path / "a", max_epochs=2)
+
+
+def test_resume_refuses_weights_of_another_model(run, tmp_path):
+    train(run, tmp_path / "a", max_epochs=1)
+    with pytest.raises(ContractError, match=r"train\.width"):
+        train(run, tmp_path / "a", max_epochs=2, width=24)
 
 
 def test_rows_missing_from_a_file_end_the_run(run, tmp_path):

@@ -212,7 +212,8 @@ def _resume(latest: Any, bench: Bench) -> None:
     folder.mkdir()
     (folder / "latest.json").write_text(json.dumps(latest))
     (bench.folder / "progress.json").write_text("{}")
-    load_state(folder, "digest", 1, torch.optim.AdamW([torch.zeros(1, requires_grad=True)]))
+    model = torch.nn.Linear(1, 1)
+    load_state(folder, "digest", 1, model, torch.optim.AdamW(model.parameters()))
 
 
 def _course(content: bytes, bench: Bench) -> None:

@@ -139,6 +139,12 @@ def _workspace_is_a_file(bench: Bench) -> None:
     create_run(Workspace.at(config.output.root), config)
 
 
+def _workspace_is_an_address(root: str, bench: Bench) -> None:
+    """A path of that name would be a folder of this machine's, made without a word."""
+    _load_value("output.root", root, bench)
+    Workspace.of(load_config(bench.folder / "config.yml").output)
+
+
 def _good_aliases(bench: Bench) -> None:
     """What YAML has aliases for still works."""
     _load(
@@ -164,5 +170,11 @@ CONFIGS = [
     BadInput("config: an endless file", _load_endless, ConfigError, ("/dev/zero", "larger than")),
     BadInput("config: no file", _load_nothing, ConfigError, ("none.yml", "no such file")),
     BadInput("config: a workspace that is a file", _workspace_is_a_file, EnvironmentProblem, ("output.root", "taken")),
+    *(
+        BadInput(
+            f"config: a workspace at {root}", functools.partial(_workspace_is_an_address, root), ConfigError, words
+        )
+        for root, words in (("s3a://bucket/x", ("output.root", "s3a:")), ("dbfs:/x", ("output.root", "dbfs:/x")))
+    ),
     BadInput("config: good aliases", _good_aliases),
 ]
