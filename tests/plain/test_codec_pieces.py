@@ -216,11 +216,11 @@ def test_a_lone_extreme_does_not_move_the_kept_range() -> None:
 
 
 def test_no_edge_is_the_smallest_value_where_all_values_are_dense() -> None:
-    """100,051 is two subjects' value; the cell that holds it has the weight of hundreds."""
-    cells = tuple((start, 300 * W) for start in range(100_000, 200_000, 100))
-    summary = number.NumberSummary(False, 100_051, 199_987, (), cells)
+    """10,000,051 is two subjects' value; the cell that holds it has the weight of hundreds."""
+    cells = tuple((start, 300 * W) for start in range(10_000_000, 99_000_000, 1000))
+    summary = number.NumberSummary(False, 10_000_051, 98_999_987, (), cells)
     lows, highs = _bins(number.fit("x", "bigint", {}, summary, threshold=6, steps=DECIMAL_STEPS))
-    assert lows[0] == 100_100 and highs[-1] <= 199_900
+    assert lows[0] == 10_001_000 and highs[-1] <= 98_999_000
 
 
 def test_few_subjects_leave_nothing_but_a_constant_or_missing() -> None:
@@ -233,7 +233,8 @@ def test_few_subjects_leave_nothing_but_a_constant_or_missing() -> None:
 
 def test_the_shortest_history_is_not_told() -> None:
     found = [
-        length.fit([(shortest, 1), (200, 40), (300, 40)], 300, threshold=6).params["lows"][0] for shortest in (137, 150)
+        length.fit([(shortest, 1), (160, 2), (170, 3), (300, 40)], 300, threshold=6).params["lows"][0]
+        for shortest in (137, 150)
     ]
     assert found[0] == found[1] <= 75
 

@@ -73,7 +73,7 @@ def test_where_no_event_is_kept_nobody_has_any() -> None:
 
 def test_batches_end_where_rows_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Subject 3 has a third of all rows."""
-    monkeypatch.setattr(batches, "BYTES", 10_000)
+    monkeypatch.setattr(batches, "BYTES", 3_000)
     n = np.repeat(np.arange(10), [5, 5, 5, 30, 5, 5, 5, 5, 5, 5])
     text = pa.array([f"{'x' * 200}{row}" for row in range(len(n))])
     parts = [
