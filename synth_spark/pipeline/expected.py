@@ -30,12 +30,12 @@ class Cost:
         return low, high
 
 
-START_UP = Cost((11.0, 41.8))
+START_UP = Cost((11.0, 20.1))
 COSTS = {
-    "encode": Cost((29.7, 55.6), (2.5, 18.1)),
-    "sample": Cost((6.6, 13.9), (2.9, 4.5)),
-    "decode": Cost((4.7, 11.4), (1.9, 4.4)),
-    "qa": Cost((56.8, 127.0), (22.6, 46.3)),
-    "publish": Cost((4.4, 9.3), (0.2, 0.2)),
+    "encode": Cost((29.7, 38.6), (2.5, 18.1)),
+    "sample": Cost((6.6, 9.9), (2.9, 4.5)),
+    "decode": Cost((4.7, 8.9), (1.9, 4.4)),
+    "qa": Cost((52.1, 87.4), (24.9, 47.2)),
+    "publish": Cost((4.4, 6.6), (0.2, 0.2)),
 }
-PEAK_BYTES = (3_890_560_000, 6_114_068_480)  # of all processes of a run together, the least and the most
+PEAK_BYTES = (3_932_114_944, 6_114_068_480)  # of all processes of a run together, the least and the most

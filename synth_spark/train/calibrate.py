@@ -97,8 +97,10 @@ def move_pairs(model: SequenceModel, wanted: PairTables, found: PairTables, *, o
         of, sampled: subjects that are wanted and found; `found` is scaled to as many as wanted.
     """
     columns = zip(PairTables.added_by(model).blocks(), wanted.blocks(), found.blocks(), strict=True)
-    for added, wanted_blocks, found_blocks in columns:
-        steps = [pair_step(*pair, of, sampled) for pair in zip(wanted_blocks, found_blocks, strict=True)]
+    num_static = len(model.config.static_cardinalities)
+    for column, (added, wanted_blocks, found_blocks) in enumerate(columns):
+        pairs = zip(wanted_blocks, found_blocks, strict=True)
+        steps = [pair_step(*pair, of, sampled, whole=column < num_static) for pair in pairs]
         whole = sum(gain for _, gain in steps)
         for block, (step, gain) in zip(added, steps, strict=True):
             if gain > 0:

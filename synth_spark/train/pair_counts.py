@@ -99,17 +99,21 @@ class PairTables:
             counts.view(-1).index_add_(0, before * groups + now, weights.double())
 
 
-def pair_step(wanted: Tensor, found: Tensor, num_subjects: float, num_sampled: float) -> tuple[Tensor, float]:
+def pair_step(
+    wanted: Tensor, found: Tensor, num_subjects: float, num_sampled: float, *, whole: bool
+) -> tuple[Tensor, float]:
     """By how much a sub-column's groups should move, given those of another, and how much there is to gain.
 
     Args:
         wanted, found: subjects by group of the other and of the sub-column itself, from as many subjects.
         num_subjects, num_sampled: of how many subjects they really are.
+        whole: each subject is in one cell. Where its events are spread over many, samples of one population differ by
+            less than is reckoned with here.
 
     Returns:
-        The logarithm of wanted to found chances, less what the sub-column's own marginal explains, and shrunk by the
-        share of the divergence that two samples of one population show; and the divergence above that, in nats per
-        subject.
+        The logarithm of wanted to found chances, less what the sub-column's own marginal explains, of `whole` subjects
+        shrunk by the share of the divergence that two samples of one population show; and the divergence above that,
+        in nats per subject.
     """
     chances = [_chances(counts) for counts in (wanted, found)]
     marginals = [(counts.sum(0) + 1e-9) / counts.sum() for counts in (wanted, found)]
@@ -118,7 +122,7 @@ def pair_step(wanted: Tensor, found: Tensor, num_subjects: float, num_sampled: f
     freedom = int((wanted > 0).sum()) - int((wanted.sum(1) > 0).sum()) - int((wanted.sum(0) > 0).sum()) + 1
     noise = max(freedom, 0) * (1 / num_subjects + 1 / num_sampled) / 2
     surplus = max(0.0, gain - noise)
-    return step * (surplus / max(gain, 1e-9)), surplus
+    return step * (surplus / max(gain, 1e-9)) if whole else step, surplus
 
 
 def _chances(counts: Tensor) -> Tensor:

@@ -61,17 +61,21 @@ def test_pairs_are_counted_like_by_hand(model):
 def test_a_pair_moves_towards_its_chances_and_not_for_noise_or_marginals():
     independent = torch.tensor([[400.0, 100.0], [400.0, 100.0]]).double()
     bound = torch.tensor([[480.0, 20.0], [320.0, 180.0]]).double()
-    step, gain = pair_step(bound, independent, 1000, 1000)
+    step, gain = pair_step(bound, independent, 1000, 1000, whole=True)
     assert gain > 0.02
     assert step[0, 0] == pytest.approx(np.log(0.96 / 0.8), abs=0.02)
     assert step[1, 1] == pytest.approx(np.log(0.36 / 0.2), abs=0.04)
     shifted = torch.tensor([[300.0, 200.0], [300.0, 200.0]]).double()
-    assert pair_step(shifted, independent, 1000, 1000)[1] == 0.0, "the marginal's own matter"
+    assert pair_step(shifted, independent, 1000, 1000, whole=True)[1] == 0.0, "the marginal's own matter"
     noisy = torch.tensor([[405.0, 95.0], [395.0, 105.0]]).double()
-    step, gain = pair_step(noisy, independent, 1000, 1000)
+    step, gain = pair_step(noisy, independent, 1000, 1000, whole=True)
     assert gain == 0.0 and not step.any()
-    fewer = pair_step(bound, independent, 100, 100)[0]
-    assert 0.5 < fewer[1, 1] / pair_step(bound, independent, 1000, 1000)[0][1, 1] < 1.0, "few subjects prove less"
+    fewer = pair_step(bound, independent, 100, 100, whole=True)[0]
+    assert 0.5 < fewer[1, 1] / pair_step(bound, independent, 1000, 1000, whole=True)[0][1, 1] < 1.0, (
+        "few subjects prove less"
+    )
+    spread = pair_step(bound, independent, 100, 100, whole=False)[0]
+    assert torch.allclose(spread, pair_step(bound, independent, 10**9, 10**9, whole=True)[0])
 
 
 def test_a_stretch_of_codes_is_moved_as_a_whole():
