@@ -55,6 +55,14 @@ def test_start_up_memory_sizes_and_machine_are_those_of_the_benchmarks() -> None
     assert f"{cpus} CPUs of {processors} with bfloat16, {memory} GiB of memory" == MACHINE
 
 
+def test_epochs_are_those_of_the_benchmarks() -> None:
+    pytest.importorskip("torch")
+    from synth_spark.model.estimate import EPOCHS
+
+    epochs = [document["figures"]["epochs"] for _, document in lines()]
+    assert EPOCHS == (min(epochs), max(epochs))
+
+
 def test_seconds_grow_with_cells() -> None:
     assert Cost((1.0, 2.0), (3.0, 4.0)).seconds(0) == (1.0, 2.0)
     assert Cost((1.0, 2.0), (3.0, 4.0)).seconds(2 * MILLION) == (7.0, 10.0)
