@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from synth_spark.codebook import Codebook, FieldSpec, SourceTable
 from synth_spark.codecs import category, length, number, place
+from synth_spark.codecs.edges import SUBJECT_WEIGHT
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
 from synth_spark.codecs.units import (
@@ -38,6 +39,7 @@ from synth_spark.seeds import keyed_threshold
 from synth_spark.source.read import Source
 
 SLICE_SUBJECTS = 24  # with fewer, what a slice tells is single subjects' business: docs/decisions/round-number-edges.md
+MOST_EVENTS = SUBJECT_WEIGHT  # of a subject
 _POSITIONS = {"tinyint": 2**7 - 1, "smallint": 2**15 - 1}  # the largest of narrow types
 LASTING_SHARE = 0.9  # of histories in which a field never changes, for it to be learned as its subject's, too
 Units = dict[str, dict[str, Any]]  # frame column -> unit
@@ -118,6 +120,9 @@ def _largest(
 def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, units: Units) -> Codebook:
     """The codebook of the frames' training and validation subjects."""
     subjects, events = learnable(frames.subjects), learnable(frames.timed)
+    lengths = st.length_counts(subjects)
+    length_spec = _fit_length(lengths, plan.thresholds.of("length"))
+    _check_lengths(source.events_table, lengths, length.longest_kept(length_spec))
     clock = Clock(plan.clock_type, units["o"]) if plan.clock_type is not None else None
     counted = {"subjects": subjects, "events": events} | ({"clock": clock.timed(events)} if clock else {})
     fitted, timed = _fit_numbers(counted, plan, units, clock)
@@ -136,9 +141,6 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
         time = {"type": clock.type, "unit": clock.unit, "low": first, "end": end}
     event_plans = _names_first(plan.event_fields, specs)
     event_fields = (*timed[1:], *(specs[f.key] for f in event_plans))
-    lengths = st.length_counts(subjects)
-    length_spec = _fit_length(lengths, plan.thresholds.of("length"))
-    _check_positions(source.events_table, length.longest_kept(length_spec))
     changeable = sum(number_ for events_, number_ in lengths if events_ > 1)
     lasting = [
         position
@@ -300,8 +302,14 @@ def _fit_length(counts: Sequence[tuple[int, int]], threshold: int) -> FieldSpec:
     )
 
 
-def _check_positions(events: SourceTable | None, longest: int) -> None:
-    """Synthetic histories are numbered in the type of the source's positions, which may repeat there."""
+def _check_lengths(events: SourceTable | None, lengths: Sequence[tuple[int, int]], longest: int) -> None:
+    """Histories can be weighed, and numbered in the type of the source's positions, which may repeat there."""
+    if lengths and lengths[-1][0] > MOST_EVENTS:
+        longer = sum(number_ for events_, number_ in lengths if events_ > MOST_EVENTS)
+        raise SourceError(
+            f"source events: {longer} subjects have more than {MOST_EVENTS:,} events, over which a subject's weight "
+            "cannot be spread; leave such subjects out, or cut their histories, with where"
+        )
     if events is None or events.stored_order is None:
         return
     kind = events.type_of(events.stored_order)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def test_positions_that_their_type_cannot_number_are_refused(spark: SparkSession, tmp_path: Path) -> None:
-    """They may repeat in the source; synthetic histories count."""
+def test_histories_that_cannot_be_numbered_or_weighed_are_refused(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Positions may repeat in the source; synthetic histories count."""
     from synth_spark.encode.stage import run_encode
 
     steps = spark.range(400).selectExpr("id", "explode(sequence(1, 200)) AS j")
@@ -28,6 +30,9 @@ def test_positions_that_their_type_cannot_number_are_refused(spark: SparkSession
     paths = Workspace.at(tmp_path / "workspace").run("r")
     cached = spark.sparkContext._jsc.getPersistentRDDs().size()
     with pytest.raises(SourceError, match="'place' has type tinyint, which cannot number the 200 events"):
+        run_encode(spark, config, paths, salt=b"s" * 32)
+    monkeypatch.setattr("synth_spark.encode.fit.MOST_EVENTS", 199)
+    with pytest.raises(SourceError, match="subjects have more than 199 events"):
         run_encode(spark, config, paths, salt=b"s" * 32)
     assert spark.sparkContext._jsc.getPersistentRDDs().size() <= cached, "what was cached is released"
 
