@@ -77,7 +77,7 @@ def read_only(yard: Yard) -> Outcome:
     return Outcome(
         "the workspace is on a read-only disk",
         "before encode",
-        said(told)[:220],
+        said(told).replace(str(small.folder), "...")[:220],
         "published tables as before, and readable; when it is writable again the same command ends well",
     )
 
