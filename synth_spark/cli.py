@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from synth_spark.errors import interruption, told_traceback
+from synth_spark.pipeline.ending import guarded
 from synth_spark.pipeline.export_format import Format
-from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.seeds import MOST_SUBJECTS
 
 EXIT_CODES = """
@@ -44,7 +41,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Publish although the
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DebugOption = Annotated[
     bool,
-    typer.Option("--debug", help="Show the traceback of an error, and what others' errors say, which may quote data."),
+    typer.Option("--debug", help="Show tracebacks, with messages that may quote data."),
 ]
 
 
@@ -63,7 +60,7 @@ def run(
     """
     from synth_spark.pipeline.line import run_line
 
-    _guarded(lambda: run_line(config, run_id=run_id, fresh=fresh, force=force), debug)
+    guarded(lambda: run_line(config, run_id=run_id, fresh=fresh, force=force), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -81,7 +78,7 @@ def init(
     """
     from synth_spark.pipeline.drafting import draft
 
-    _guarded(lambda: draft(sources, output), debug)
+    guarded(lambda: draft(sources, output), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -92,7 +89,7 @@ def plan(config: ConfigArgument, debug: DebugOption = False) -> None:
     """
     from synth_spark.pipeline.planning import plan as tell_plan
 
-    _guarded(lambda: tell_plan(config), debug)
+    guarded(lambda: tell_plan(config), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -184,7 +181,7 @@ def report(
         raise typer.BadParameter("it names both runs itself, so --run says nothing more", param_hint="--compare")
     from synth_spark.pipeline.reports import compare_runs, rewrite_report
 
-    _guarded(lambda: typer.echo(compare_runs(config, *compare) if compare else rewrite_report(config, run)), debug)
+    guarded(lambda: typer.echo(compare_runs(config, *compare) if compare else rewrite_report(config, run)), debug)
 
 
 @runs_app.command("list", epilog=EXIT_CODES)
@@ -192,7 +189,7 @@ def runs_list(config: ConfigArgument, debug: DebugOption = False) -> None:
     """One line per run of CONFIG's workspace, the newest last. Needs no Spark."""
     from synth_spark.pipeline.overview import tell_runs
 
-    _guarded(lambda: tell_runs(config), debug)
+    guarded(lambda: tell_runs(config), debug)
 
 
 @runs_app.command("show", epilog=EXIT_CODES)
@@ -200,7 +197,7 @@ def runs_show(config: ConfigArgument, run: RunArgument, debug: DebugOption = Fal
     """A run's stages with times, figures and errors, its sizes on disk, and where it comes from. Needs no Spark."""
     from synth_spark.pipeline.overview import tell_run
 
-    _guarded(lambda: tell_run(config, run), debug)
+    guarded(lambda: tell_run(config, run), debug)
 
 
 @runs_app.command("diff", epilog=EXIT_CODES)
@@ -211,7 +208,7 @@ def runs_diff(config: ConfigArgument, first: RunArgument, second: RunArgument, d
     """
     from synth_spark.pipeline.overview import tell_differences
 
-    _guarded(lambda: tell_differences(config, first, second), debug)
+    guarded(lambda: tell_differences(config, first, second), debug)
 
 
 @runs_app.command("delete", epilog=EXIT_CODES)
@@ -229,7 +226,7 @@ def runs_delete(
     _check_can_ask(yes)
     from synth_spark.pipeline.removal import delete_run
 
-    _guarded(lambda: delete_run(config, run, agreed=lambda: yes or typer.confirm(f"delete {run}?")), debug)
+    guarded(lambda: delete_run(config, run, agreed=lambda: yes or typer.confirm(f"delete {run}?")), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -246,7 +243,7 @@ def export(
     """
     from synth_spark.pipeline.exporting import export as export_tables
 
-    _guarded(lambda: export_tables(config, target, form), debug)
+    guarded(lambda: export_tables(config, target, form), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -270,7 +267,7 @@ def erase(
     from synth_spark.pipeline.erasure import erase as erase_subjects
 
     remedy = DELETE if delete else MARK if mark else None
-    _guarded(lambda: erase_subjects(config, keys, remedy=remedy, agreed=lambda what: yes or typer.confirm(what)), debug)
+    guarded(lambda: erase_subjects(config, keys, remedy=remedy, agreed=lambda what: yes or typer.confirm(what)), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -303,7 +300,7 @@ def clean(
     """
     from synth_spark.pipeline.cleaning import clean as clean_workspace
 
-    _guarded(lambda: clean_workspace(config, older_than=older_than, intermediate=intermediate, dry_run=dry_run), debug)
+    guarded(lambda: clean_workspace(config, older_than=older_than, intermediate=intermediate, dry_run=dry_run), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -318,7 +315,7 @@ def explain(
     from synth_spark.model.explain import as_text
     from synth_spark.model.explain import explain as explained
 
-    _guarded(lambda: typer.echo(as_text(explained(model))), debug)
+    guarded(lambda: typer.echo(as_text(explained(model))), debug)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -354,7 +351,7 @@ def _stage(
         if following:
             typer.echo(f"go on with: {following}")
 
-    _guarded(work, debug)
+    guarded(work, debug)
 
 
 def _check_can_ask(yes: bool) -> None:
@@ -362,31 +359,6 @@ def _check_can_ask(yes: bool) -> None:
         raise typer.BadParameter(
             "without a terminal nobody can be asked, so nothing is done without it", param_hint="--yes"
         )
-
-
-def _guarded(work: Callable[[], object], debug: bool) -> None:
-    """Errors that a user can act on as one message and their own exit code; the traceback is in the run's log."""
-    try:
-        with ended_by_signals():
-            work()
-    except BaseException as error:
-        from synth_spark.pipeline.shortages import known_problem
-
-        outside = interruption(error)
-        if outside is not None:
-            typer.echo(outside[1], err=True)
-            raise typer.Exit(outside[0]) from None
-        problem = known_problem(error)
-        if problem is None and not debug:
-            typer.echo(told_traceback(error), err=True)
-            typer.echo("unforeseen; what it says may quote data, so it is left out: --debug shows it", err=True)
-            raise typer.Exit(1) from None
-        if problem is None:
-            raise
-        if debug:
-            traceback.print_exc()
-        typer.echo(f"{type(problem).__name__}: {problem}", err=True)
-        raise typer.Exit(problem.exit_code) from None
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -136,7 +136,7 @@ def replace_run(rows: DataFrame, place: Place, run_id: str, *, expected_rows: in
         if isinstance(place, TableName):
             spark.sql(f"COMMENT ON TABLE {identifier(place)} IS {_quote(ALL_RUNS)}")
     _check_columns(spark, rows, place)
-    with _alone(place):
+    with _conflict_told(place):
         _save(rows.write.format("delta").mode("overwrite").option("replaceWhere", _of_run(run_id)), place)
         set_properties(spark, place, properties)
     found = read_table(spark, place).where(F.col(RUN_ID) == run_id).count()
@@ -221,14 +221,14 @@ def delete_run(spark: SparkSession, place: Place, run_id: str) -> int:
     Raises:
         ContractError: another process wrote the table meanwhile.
     """
-    with _alone(place):
+    with _conflict_told(place):
         row = spark.sql(f"DELETE FROM {identifier(place)} WHERE {_of_run(run_id)}").first()
     assert row is not None, "DELETE tells how many rows it removed"
     return int(row["num_affected_rows"])
 
 
 @contextmanager
-def _alone(place: Place) -> Iterator[None]:
+def _conflict_told(place: Place) -> Iterator[None]:
     try:
         yield
     except Exception as error:

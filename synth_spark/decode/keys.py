@@ -27,11 +27,16 @@ def key_bits(key_type: str) -> int:
     return BITS[key_type]
 
 
+def room(key_type: str) -> int:
+    """How many subjects keys of a type can name."""
+    return int(2 ** key_bits(key_type))
+
+
 def check_room(key_type: str, num_subjects: int) -> None:
     """Raises ContractError when the type has fewer keys than there are subjects."""
-    if num_subjects > 2 ** key_bits(key_type):
+    if num_subjects > room(key_type):
         raise ContractError(
-            f"key of type {key_type}: it has room for {2 ** key_bits(key_type)} synthetic subjects, "
+            f"key of type {key_type}: it has room for {room(key_type)} synthetic subjects, "
             f"{num_subjects} were sampled; sample fewer, or cast the source's key to a wider type with select"
         )
 

@@ -185,7 +185,7 @@ def _atoms(counted: Tally, facts: Sequence[Facts]) -> dict[int, list[tuple[int, 
 def _heaviest(counted: Tally, most: int) -> DataFrame:
     """The values that enough subjects share, and the rank r of each by weight; at most so many of a column."""
     thresholds = {f: (column.threshold,) for f, column in enumerate(counted.columns)}
-    shared = _knowing(counted.values, ["threshold"], thresholds).where("s >= threshold").drop("threshold")
+    shared = _with_constants(counted.values, ["threshold"], thresholds).where("s >= threshold").drop("threshold")
     ranked = shared.withColumn("r", F.expr("row_number() OVER (PARTITION BY f ORDER BY w DESC, v)"))
     return ranked.where(F.col("r") <= most)
 
@@ -202,13 +202,13 @@ def _cells(
     support: dict[int, dict[int, int]] = defaultdict(dict)
     if not known:
         return found, support
-    inside = _knowing(totals, ["low", "high"], known).where("v BETWEEN low AND high").withColumnRenamed("v", "x")
+    inside = _with_constants(totals, ["low", "high"], known).where("v BETWEEN low AND high").withColumnRenamed("v", "x")
     widths = {f: linear_width(low, high) for f, (low, high) in known.items()}
     finest = _finest_widths(inside, [f for f in clustered if widths.get(f, 1) > 1])
     linear = {f: (min(width, finest.get(f, width)),) for f, width in widths.items()}
     cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, linear))")
     sums = F.sum("w").alias("w"), F.max("s").alias("s")
-    cells = _knowing(inside, ["linear"], linear).groupBy("f", cell.alias("x"))
+    cells = _with_constants(inside, ["linear"], linear).groupBy("f", cell.alias("x"))
     for row in cells.agg(*sums).orderBy("f", "x").collect():
         found[row["f"]].append((row["x"], row["w"]))
         support[row["f"]][row["x"]] = row["s"]
@@ -233,7 +233,7 @@ def _significant_width(name: str) -> str:
     return f"CASE {' '.join(branches)} ELSE {10**15}L END"
 
 
-def _knowing(rows: DataFrame, names: Sequence[str], of_fields: Mapping[int, Sequence[int]]) -> DataFrame:
+def _with_constants(rows: DataFrame, names: Sequence[str], of_fields: Mapping[int, Sequence[int]]) -> DataFrame:
     """Rows of these fields f, with what is known of each as BIGINT columns.
 
     It travels as broadcast rows: literals would stand in query plans, which Spark writes into logs.

@@ -12,13 +12,12 @@ import synth_spark
 from synth_spark.codebook import Codebook
 from synth_spark.columns import SUBJECTS_TABLE
 from synth_spark.config_section import Section
-from synth_spark.decode.keys import key_bits
+from synth_spark.decode.keys import room
 from synth_spark.errors import one_line
 from synth_spark.manifest import Manifest
 from synth_spark.model.chunks import most_answered_for
 from synth_spark.model.explain import explain
 from synth_spark.qa_result import QaResult
-from synth_spark.seeds import MOST_SUBJECTS
 from synth_spark.tracking import ENDED, Input, ModelFiles
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def _input(run: OpenRun, table: str, digest: str, figures: dict[str, Any]) -> In
 
 
 def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
-    from synth_spark.sample.stage import codes_per_subject, plan_sample
+    from synth_spark.sample.stage import plan_sample
     from synth_spark.serving.answer import answer_columns
 
     codebook = Codebook.load(run.paths.codebook)
@@ -125,7 +124,7 @@ def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
             package=package,
             settings={
                 "chunk_subjects": plan_sample(run.config, codebook, run.state.subjects).chunk_subjects,
-                "max_subjects": min(most_answered_for(codes_per_subject(codebook)), _room(codebook)),
+                "max_subjects": _most_answered(codebook),
             },
             requirements=[f"{name}=={version}" for name, version in versions.items()],
             columns=answer_columns(codebook),
@@ -133,10 +132,12 @@ def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
     )
 
 
-def _room(codebook: Codebook) -> int:
-    """How many subjects the keys' type can name."""
-    table = codebook.subjects or codebook.events
-    return 2 ** key_bits(table.type_of(table.key)) if table is not None and table.key is not None else MOST_SUBJECTS
+def _most_answered(codebook: Codebook) -> int:
+    """Subjects of one answer: what is quickly drawn, and no more than keys can name."""
+    from synth_spark.sample.stage import codes_per_subject
+
+    quick, table = most_answered_for(codes_per_subject(codebook)), codebook.subjects or codebook.events
+    return quick if table is None or table.key is None else min(quick, room(table.type_of(table.key)))
 
 
 def _installed(packages: tuple[str, ...]) -> dict[str, str]:

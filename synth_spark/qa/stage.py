@@ -20,7 +20,7 @@ from synth_spark.columns import (
     VALIDATION,
 )
 from synth_spark.config import Config
-from synth_spark.errors import ContractError, GateUndecided
+from synth_spark.errors import ContractError, GateUndecided, SourceError
 from synth_spark.histories import Histories, histories_of
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
@@ -72,8 +72,7 @@ def run_qa(
     """
     logger = stage_logger("qa")
     codebook, manifest = Codebook.load(paths.codebook), Manifest.load(paths.manifest)
-    source = read_source(spark, config, at_versions=source_versions)
-    check_source(source, manifest)
+    source = read_encoded_source(spark, config, manifest, source_versions)
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
     subjects = _written(spark, published / SUBJECTS_TABLE, paths.run_id)
     events = _written(spark, published / EVENTS_TABLE, paths.run_id) if codebook.events else None
@@ -125,6 +124,26 @@ def manifest_rows(spark: SparkSession, manifest: Manifest) -> DataFrame:
     """The sequences that the run's model trained on; those of a generation lie with the run that it came from."""
     version, fingerprint = manifest.delta_version, manifest.codebook_fingerprint
     return tables.read_table(spark, manifest.table, fingerprint=fingerprint, at_version=version)
+
+
+def read_encoded_source(spark: SparkSession, config: Config, manifest: Manifest, versions: Mapping[str, int]) -> Source:
+    """The source as it was when it was encoded: Delta tables at their versions, others if nothing changed.
+
+    Raises:
+        ContractError: it cannot be had any more.
+    """
+    try:
+        source = read_source(spark, config, at_versions=versions)
+    except SourceError as error:
+        if not versions:
+            raise
+        told = ", ".join(f"{name} version {version}" for name, version in sorted(versions.items()))
+        raise ContractError(
+            f"source table {told}: this run encoded it, and it cannot be read as it was ({error}); VACUUM may have "
+            "removed its files: start a new run, or restore them"
+        ) from None
+    check_source(source, manifest)
+    return source
 
 
 def check_source(source: Source, manifest: Manifest) -> None:

@@ -114,12 +114,10 @@ def _load(spark: SparkSession, settings: TableSource, at_version: int | None) ->
         return jdbc_rows(spark, settings.jdbc, settings.options), None
     path = locate(settings.path) if settings.path is not None else None
     delta = _delta_name(spark, settings, path)
-    options, asked = settings.options, None
-    if delta is not None:
-        options, asked = _without_version(settings.options)
-    version = at_version
+    options, version = (settings.options, None) if delta is None else _without_version(settings.options)
+    version = at_version if at_version is not None else version
     if delta is not None and version is None:
-        version = asked if asked is not None else _newest_version(spark, delta)
+        version = _newest_version(spark, delta)
     reader = spark.read.options(**options)
     if version is not None:
         reader = reader.option("versionAsOf", version)

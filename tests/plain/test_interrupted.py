@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import typer
 
 from synth_spark.cli import main
 from synth_spark.errors import Terminated, interruption, one_line
 from synth_spark.pipeline import stages
+from synth_spark.pipeline.ending import guarded
 from synth_spark.pipeline.runs import runs_of
 from synth_spark.pipeline.signals import ended_by_signals
 from synth_spark.workspace import Workspace
+from tests.unread import config_of
 
 SECRET = "Zanzi" + "bar"  # in no line of code
 GO_ON = "a run goes on with the stage that was at work"
@@ -48,17 +50,6 @@ class Store:
         return lambda *_, **__: None
 
 
-def _config(folder: Path) -> Path:
-    document = {
-        "name": "t",
-        "source": {"events": [{"path": "/never/read", "format": "parquet", "key": "id", "order_by": "at"}]},
-        "output": {"root": str(folder / "workspace")},
-    }
-    path = folder / "t.yml"
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    return path
-
-
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
@@ -87,7 +78,7 @@ def test_a_stage_that_is_ended_from_outside_says_so_everywhere(
 ) -> None:
     monkeypatch.setattr("synth_spark.tracking.Tracker", Store)
     monkeypatch.setitem(stages._CALLS, "encode", work)
-    config = _config(tmp_path)
+    config = config_of(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
         main(["encode", str(config)])
@@ -110,7 +101,7 @@ def test_what_an_unforeseen_error_says_is_left_out_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Errors of Spark or pyarrow quote values of the data."""
-    config = _config(tmp_path)
+    config = config_of(tmp_path)
     monkeypatch.setattr("synth_spark.tracking.Tracker", Store)
     monkeypatch.setitem(stages._CALLS, "encode", _unforeseen)
     with pytest.raises(SystemExit) as ended:
@@ -125,6 +116,17 @@ def test_what_an_unforeseen_error_says_is_left_out_everywhere(
     assert not [text for text in (seen.out, seen.err, log, record, str(Store.told)) if SECRET in text]
     with pytest.raises(RuntimeError, match=SECRET):
         main(["encode", str(config), "--debug"])
+
+
+@pytest.mark.parametrize("end", [typer.Abort(), typer.Exit(3), typer.BadParameter("--yes"), SystemExit(4)], ids=repr)
+def test_what_a_user_answers_is_no_error(end: BaseException) -> None:
+    """Who interrupts a question, or is refused by an option, sees what typer says."""
+
+    def answered() -> None:
+        raise end
+
+    with pytest.raises(type(end)):
+        guarded(answered, debug=False)
 
 
 def test_who_listens_already_goes_on_to() -> None:

@@ -18,9 +18,10 @@ from synth_spark.manifest import Manifest
 from synth_spark.pipeline import runs
 from synth_spark.pipeline.erasure import DELETE, MARK, erase
 from synth_spark.pipeline.stages import run_stage
-from synth_spark.qa.stage import check_source
+from synth_spark.qa.stage import read_encoded_source
 from synth_spark.source.read import read_source
 from synth_spark.source.split import split_subjects
+from synth_spark.tables import local_path
 from synth_spark.workspace import RunPaths, Workspace
 
 if TYPE_CHECKING:
@@ -114,10 +115,14 @@ def test_a_source_that_grew_is_still_the_one_that_was_encoded(
     more = spark.createDataFrame([(9_000, date(2024, 5, 1), 1)], "id int, at date, kind int")
     more.write.format("delta").mode("append").save(str(tmp_path / "delta"))
     with pytest.raises(ContractError, match="its content changed since this run encoded it"):
-        check_source(read_source(spark, settings), manifest)
+        read_encoded_source(spark, settings, manifest, {})
     versions = runs.load_state(paths).source_versions
     assert versions == {"events": 0}
-    check_source(read_source(spark, settings, at_versions=versions), manifest)
+    assert read_encoded_source(spark, settings, manifest, versions).versions == versions
+    for url in spark.read.format("delta").option("versionAsOf", 0).load(str(tmp_path / "delta")).inputFiles():
+        Path(local_path(url)).unlink()
+    with pytest.raises(ContractError, match=r"events version 0: .* cannot be read as it was .*VACUUM"):
+        read_encoded_source(spark, settings, manifest, versions)
 
 
 def test_a_version_that_the_config_names_is_the_one_that_is_read(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-import yaml
 from pyspark.sql import functions as F
 
 from synth_spark import tables
@@ -19,6 +18,7 @@ from synth_spark.histories import quoted
 from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.exporting import export
 from synth_spark.publish.publications import Publication, append
+from tests.unread import config_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,17 +30,6 @@ SCHEMAS = {
 }
 COMMENTS = {"id": "the key", WEIRD: "it's odd"}
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 250_000, tzinfo=UTC)
-
-
-def config_of(folder: Path) -> Path:
-    document = {
-        "name": "t",
-        "source": {"events": [{"path": "/never/read", "format": "parquet", "key": "id", "order_by": "at"}]},
-        "output": {"root": str(folder / "workspace")},
-    }
-    path = folder / "t.yml"
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")

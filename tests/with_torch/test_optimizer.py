@@ -1,4 +1,4 @@
-"""What weights forget: by passes over the data, whatever the steps."""
+"""What weights forget, by passes over the data, whatever the steps; and when a gain counts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from synth_spark.train import optimizer as module
 from synth_spark.train.optimizer import make_optimizer, set_rates
+from synth_spark.train.state import PartProgress
 
 
 def _after_passes(network: torch.nn.Module, passes: float, steps: int, *, slower: float = 1.0) -> None:
@@ -57,3 +58,12 @@ def test_parts_have_rates_of_their_own(model):
     }
     grouped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     assert sorted(map(id, grouped)) == sorted(map(id, model.parameters()))
+
+
+def test_a_gain_that_may_be_chance_keeps_the_earlier_weights():
+    """What is learned by heart between two epochs is certain, what is gained within two standard errors is not."""
+    part = PartProgress(learning_rate=1.0)
+    told = [part.is_better(loss, epoch, 0.0, error=0.05) for epoch, loss in enumerate([9.0, 8.95, 8.85, 8.8, 8.7])]
+    assert told == [True, False, True, False, True]
+    assert (part.best_loss, part.best_epoch) == (8.7, 4)
+    assert part.learning_rate == 1 / 4, "halved by each epoch that is not better"

@@ -32,7 +32,6 @@ from synth_spark.train.plan import Step, Window
 from synth_spark.train.rank import TrainJob, train_rank
 from synth_spark.train.ranks import RankInfo, process_group
 from synth_spark.train.stage import run_train
-from synth_spark.train.state import PartProgress
 from synth_spark.train.tensors import make_batch
 from synth_spark.workspace import RunPaths
 from tests import toy
@@ -193,15 +192,6 @@ def test_each_part_of_the_network_keeps_its_own_best_epoch(run, tmp_path):
         assert costs.by_part[part].sum() / costs.num_subjects == pytest.approx(kept, rel=1e-4)
         assert kept == pytest.approx(min(line[f"validation.loss.{part}"] for line in fitted.history), rel=5e-2)
     assert fitted.progress.best_loss == pytest.approx(costs.by_column.sum() / costs.num_subjects)
-
-
-def test_a_gain_that_may_be_chance_keeps_the_earlier_weights():
-    """What is learned by heart between two epochs is certain, what is gained within two standard errors is not."""
-    part = PartProgress(learning_rate=1.0)
-    told = [part.is_better(loss, epoch, 0.0, error=0.05) for epoch, loss in enumerate([9.0, 8.95, 8.85, 8.8, 8.7])]
-    assert told == [True, False, True, False, True]
-    assert (part.best_loss, part.best_epoch) == (8.7, 4)
-    assert part.learning_rate == 1 / 4, "halved by each epoch that is not better"
 
 
 def test_standard_errors_of_validation(run, tmp_path):
