@@ -27,6 +27,7 @@ LOG2_E = math.log2(math.e)  # exp2 of this times x is exp(x), and as fast for a 
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
 _WEEKDAYS = 7
+PACE = 0.5  # at first; 1 would be that of events that come one by one, bursts go slower
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,12 @@ class Recall(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(self.cardinalities), 1, 3))
         self.from_variety = nn.Parameter(torch.randn(len(self.cardinalities), _NUM_VARIETY, VARIETY_WIDTH) * 0.7)
         self.of_variety = nn.Parameter(torch.zeros(len(self.cardinalities), VARIETY_WIDTH, 3))
-        # by how many periods ahead, and by what share of the time that is left: linear and squared
-        self.ahead = nn.Linear(hidden, self.cardinalities[0] + 2) if time.ordered else None
+        # by how many periods ahead; by what share of the time that is left: linear, squared, times the events to come
+        self.ahead = nn.Linear(hidden, self.cardinalities[0] + 3) if time.ordered else None
         if self.ahead is not None:
             nn.init.zeros_(self.ahead.weight)
             nn.init.zeros_(self.ahead.bias)
+            nn.init.constant_(self.ahead.bias[-1:], PACE)
         # by the weekday of the event before; at first in proportion to what is left of its week: after a Sunday nothing
         # but the same day, and hundreds of events would have to tell so
         days_left = torch.arange(_WEEKDAYS, 0, -1)
@@ -127,7 +129,9 @@ class Recall(nn.Module):
 
     def _leap(self, column: int, hidden: Tensor, standing: Standing) -> Tensor | None:
         """One bold leap early in a long history leaves too little time for what remains: what a leap costs must be seen
-        for each code by itself."""
+        for each code by itself. Of r events that lie anywhere in the time that is left, all lie beyond a share s of it
+        with chance (1 - s)^r. A history that came too far too early, which no real one shows, has many events for
+        little time: only a cost in proportion to r then waits for the others."""
         if column or self.ahead is None:
             return None
         last = standing.before[:, :1]
@@ -135,8 +139,10 @@ class Recall(nn.Module):
         every = torch.arange(self.cardinalities[0], device=last.device)
         leap = (every - last.clamp(min=0)).clamp(min=0)
         used = torch.log1p(left.float()) - torch.log1p((left - leap).clamp(min=0).float())
-        steps, linear, squared = self.ahead(hidden).float().split([len(every), 1, 1], dim=1)
-        return (steps.gather(1, leap) + linear * used + squared * used.square()) * (last != NO_CODE)
+        to_come = (standing.remaining[:, None] - 1).clamp(min=0)
+        steps, linear, squared, pace = self.ahead(hidden).float().split([len(every), 1, 1, 1], dim=1)
+        added = steps.gather(1, leap) + (linear - pace * to_come) * used + squared * used.square()
+        return added * (last != NO_CODE)
 
     def forbidden(self, column: int, codes: Tensor, standing: Standing) -> list[tuple[Tensor, float]]:
         """Masks NK of codes of a sub-column that time forbids, and what their logits become, one after the other.

@@ -90,7 +90,7 @@ def test_histories_hold_as_many_different_codes_as_planned(long_config):
 def test_histories_end_when_planned(long_config, time):
     """The first static column says the last event's period, or by its last code that it is the first event's."""
     model = with_random_weights(dataclasses.replace(long_config, event_cardinalities=(4, 8, 12), time=time))
-    chunk = Generator(model).sample_chunk(0, 500, SEED)
+    chunk = Generator(model).sample_chunk(0, 2000, SEED)
     offsets, alike, later = chunk.events_offset, 0, 0
     for subject, end in enumerate(chunk.static_codes[:, 0]):
         periods = chunk.event_codes[offsets[subject] : offsets[subject + 1], 0]
@@ -193,3 +193,22 @@ def test_a_history_of_ten_thousand_events(config):
     chunk = Generator(SequenceModel(long)).sample_chunk(0, 1, SEED)
     assert chunk.event_codes.shape == (10_000, 2)
     assert len(np.unique(chunk.event_codes[-1000:], axis=0)) > 10
+
+
+def test_events_spread_over_the_time_until_the_planned_end(config):
+    """A network that has learned nothing: without a pace, the events of long histories crowd in the last period."""
+    periods = 20
+    static = (periods + 1, *config.static_cardinalities)
+    ordered = dataclasses.replace(
+        config,
+        static_cardinalities=static,
+        event_cardinalities=(periods, 5),
+        length_highs=(0, 1, 4, 200),
+        time=TimeCodes(ordered=1, end=0),
+    )
+    chunk = Generator(SequenceModel(ordered).eval()).sample_chunk(0, 400, SEED)
+    subjects = np.repeat(np.arange(400), chunk.num_events)
+    ends = chunk.static_codes[subjects, 0]
+    long = (chunk.num_events[subjects] > 50) & (ends > 10) & (ends < periods)
+    at_the_end = chunk.event_codes[long, 0] == ends[long]
+    assert at_the_end.mean() < 0.3
