@@ -73,10 +73,12 @@ def with_event_index(events: DataFrame, *, order_by: str, tie_break: str | None)
     """One row per event, with EVENT_INDEX: its position in its subject's history, by a clock or a stored position.
 
     Ties are broken by `tie_break`, then by a hash of the row and by the row itself: arbitrary, but the same
-    whatever the partitioning, and free of the artificial trend that sorting by value would give.
+    whatever the partitioning, and free of the artificial trend that sorting by value would give. The rows of a subject
+    lie together and in order, and stay so in a merge by key: they are placed by key here, even where Spark would take
+    what there is for enough (one partition, a cache), only to place the ordered rows anew before a merge.
     """
     others = sorted(name for name in events.columns if name not in (SUBJECT_KEY, order_by))
     values = [F.col(quoted(name)) for name in others]
     ties = ([F.col(quoted(tie_break))] if tie_break else []) + ([F.xxhash64(*values), *values] if values else [])
     window = Window.partitionBy(SUBJECT_KEY).orderBy(F.col(quoted(order_by)), *ties)
-    return events.withColumn(EVENT_INDEX, F.row_number().over(window) - 1)
+    return events.repartition(SUBJECT_KEY).withColumn(EVENT_INDEX, F.row_number().over(window) - 1)

@@ -37,6 +37,28 @@ def test_a_stored_position_orders_events_and_is_not_learned(spark: SparkSession,
         read_source(spark, events_config(tmp_path, events=cast))
 
 
+@pytest.mark.parametrize("placed", ["anyhow", "one partition", "held"])
+def test_events_are_placed_before_they_are_put_in_order(spark: SparkSession, placed: str) -> None:
+    """Placed anew afterwards, for the merge with their subjects' numbers, they would be sorted by their key alone."""
+    from pyspark.sql import functions as F
+
+    from synth_spark.columns import SPLIT, SUBJECT_KEY, SUBJECT_NUMBER
+    from synth_spark.encode.frames import number_events
+    from synth_spark.histories import Histories, with_event_index
+
+    rows = spark.range(1000).select((F.col("id") % 50).cast("string").alias(SUBJECT_KEY), F.rand(1).alias("at"))
+    if placed == "one partition":
+        rows = rows.limit(999)
+    elif placed == "held":
+        rows = rows.repartition(3, SUBJECT_KEY).persist()
+    events = with_event_index(rows, order_by="at", tie_break=None)
+    keys = rows.select(SUBJECT_KEY).distinct()
+    assignment = keys.withColumn(SUBJECT_NUMBER, F.col(SUBJECT_KEY).cast("bigint")).withColumn(SPLIT, F.lit("training"))
+    plan = number_events(Histories(keys, events), assignment, None, ())._jdf.queryExecution().executedPlan().toString()
+    ordered_then_merged = plan[plan.index("SortMergeJoin") : plan.index("Window")]
+    assert "Exchange" not in ordered_then_merged, plan
+
+
 def test_flat_rows_without_a_key_are_known_by_their_content(spark: SparkSession, tmp_path: Path) -> None:
     from synth_spark.source.read import read_source
 
