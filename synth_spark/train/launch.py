@@ -147,7 +147,8 @@ def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict
     died = [rank for rank, note in found.items() if note["status"] == "started"]
     if died and not own:
         raise TrainingError(
-            f"rank {died[0]} of {num_ranks} died without an error of its own (killed, or out of memory); "
+            f"rank {died[0]} of {num_ranks} died without an error of its own (killed, out of memory, or no answer "
+            "within train.timeout_seconds); "
             "run again to resume from the last epoch"
         ) from failure
     if failed:

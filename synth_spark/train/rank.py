@@ -38,7 +38,14 @@ from synth_spark.train.learned import learned_bits
 from synth_spark.train.loop import Trained, Trainer
 from synth_spark.train.marginals import Marginals
 from synth_spark.train.pair_counts import PairTables
-from synth_spark.train.ranks import RankInfo, own_device, process_group, rank_from_environment, summed_tensors
+from synth_spark.train.ranks import (
+    RankInfo,
+    is_same_everywhere,
+    own_device,
+    process_group,
+    rank_from_environment,
+    summed_tensors,
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,11 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         )
     readers = _readers(manifest, codebook, settings, ranks)
     with process_group(ranks, timeout_seconds=settings.timeout_seconds, device=device):
+        if not is_same_everywhere(manifest.digest):
+            raise ContractError(
+                f"{job.manifest}: rank {ranks.rank} reads another manifest than the other ranks; output.root must be "
+                "one folder that all machines share, and show them the same (docs/cluster.md)"
+            )
         started = time.perf_counter()
         torch.manual_seed(derive(job.seed, "weights"))
         model = SequenceModel(

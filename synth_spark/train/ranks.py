@@ -100,6 +100,12 @@ def largest(value: int) -> int:
     return int(total)
 
 
+def is_same_everywhere(digest: str) -> bool:
+    """Whether all ranks have these hexadecimal digits; the answer is the same on each."""
+    number = int(digest[:15], 16)  # fits an int64
+    return largest(number) == -largest(-number)
+
+
 def summed_tensors(tensors: list[Tensor]) -> list[Tensor]:
     """Each tensor summed over all ranks."""
     joined = torch.cat([tensor.flatten() for tensor in tensors])

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 
@@ -15,34 +13,19 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing
-from safetensors.torch import load_file, save_file
 
-from synth_spark.codebook import Codebook
-from synth_spark.config import TrainSettings, parse_config
+from synth_spark.config import parse_config
 from synth_spark.errors import ConfigError, ContractError, TrainingError
 from synth_spark.manifest import Manifest
-from synth_spark.model.checkpoint import load_checkpoint, model_config_of
+from synth_spark.model.checkpoint import load_checkpoint
 from synth_spark.model.generate import Generator
-from synth_spark.model.network import SequenceModel
-from synth_spark.train import optimizer
-from synth_spark.train.batches import ManifestReader
 from synth_spark.train.launch import launch_training
-from synth_spark.train.loop import Trainer, mean_error
-from synth_spark.train.plan import Step, Window
-from synth_spark.train.rank import TrainJob, train_rank
+from synth_spark.train.loop import mean_error
 from synth_spark.train.ranks import RankInfo, process_group
 from synth_spark.train.stage import run_train
-from synth_spark.train.tensors import make_batch
 from synth_spark.workspace import RunPaths
 from tests import toy
-
-SMALL = {"width": 16, "hidden": 8, "batch_events": 128, "number_format": "float32", "calibration_rounds": 0}
-
-
-def job(run: toy.ToyRun, folder: Path, **settings) -> TrainJob:
-    folder.mkdir(exist_ok=True, parents=True)
-    resolved = TrainSettings(**{**SMALL, **settings}).model_dump()
-    return TrainJob(str(run.manifest), str(run.codebook), str(folder), 1, 1, resolved)
+from tests.with_torch.training import job, trainer_on
 
 
 def train(run: toy.ToyRun, folder: Path, **settings) -> dict:
@@ -268,21 +251,6 @@ def test_one_process_refuses_several_ranks(run, tmp_path):
         launch_training(None, job(run, tmp_path / "a"), launcher="inprocess", num_ranks=2)
 
 
-def trainer_on(run: toy.ToyRun, folder: Path, ranks: RankInfo, **settings) -> Trainer:
-    resolved = TrainSettings(**{**SMALL, "dropout": 0.0, **settings})
-    torch.manual_seed(0)
-    book, manifest = Codebook.load(run.codebook), Manifest.load(run.manifest)
-    model = SequenceModel(model_config_of(book, width=resolved.width, hidden=resolved.hidden, dropout=0.0))
-    readers = {
-        split: ManifestReader(
-            manifest.of_split(split), reader=resolved.reader, window_subjects=1000, num_static=2, num_event=2
-        )
-        for split in ("training", "validation")
-    }
-    assert sum(len(window.num_events) for window in readers["training"].windows(seed=0)), "read once, for counts"
-    return Trainer(model, readers, resolved, ranks, seed=1, folder=folder, manifest_digest=manifest.digest)
-
-
 def test_divergence_is_named(run, tmp_path):
     ranks = RankInfo(0, 1)
     with process_group(ranks, timeout_seconds=30):
@@ -291,107 +259,3 @@ def test_divergence_is_named(run, tmp_path):
             trainer.model.events.heads.block_bias.fill_(float("nan"))
         with pytest.raises(TrainingError, match=r"train\.learning_rate"):
             trainer.fit()
-
-
-def _spawned(rank: int, world: int, port: int, document: dict) -> None:
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    train_rank(document)
-
-
-def _train_on_ranks(job: TrainJob, world: int) -> None:
-    torch.multiprocessing.spawn(_spawned, args=(world, _free_port(), dataclasses.asdict(job)), nprocs=world)
-
-
-def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Path) -> None:
-    """Rank r trains on its share of one batch, four events at a time; its gradients go to a file."""
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    optimizer.FORGET_PASSES = {"static": math.inf, "event": math.inf}
-    part = toy.window(90, seed=11)
-    order = np.argsort(-part.num_events, kind="stable")[: np.count_nonzero(part.num_events)]
-    rows = [order[30:], order[:30]][rank] if world == 2 else order  # the short histories end before the others
-    random_rows = np.array_split(np.arange(90), [70])[rank] if world == 2 else np.arange(90)
-    gradients, past = {}, None
-    with process_group(RankInfo(rank, world), timeout_seconds=60):
-        trainer = trainer_on(run, folder, RankInfo(rank, world), learning_rate=1e-9)  # the same weights throughout
-        for first in (0, 4, 8):
-            rows = rows[part.num_events[rows] > first]
-            num_events = min(4, part.num_events[rows].max(initial=0) - first)
-            _, past = trainer._step(make_batch(part, Step(rows, first, num_events, random_rows)), past)
-            own = trainer.model.named_parameters()
-            gradients |= {f"{first}.{name}": parameter.grad.clone() for name, parameter in own}
-        save_file(gradients, folder / f"gradients-{world}-{rank}.safetensors")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def test_the_gradients_of_two_uneven_ranks_are_those_of_one(run, tmp_path):
-    for world in (1, 2):
-        torch.multiprocessing.spawn(_three_windows, args=(world, _free_port(), run, tmp_path), nprocs=world)
-    one, two, other = (load_file(tmp_path / f"gradients-{name}.safetensors") for name in ("1-0", "2-0", "2-1"))
-    for name, gradient in one.items():
-        torch.testing.assert_close(two[name], gradient, rtol=1e-4, atol=1e-6)
-        assert torch.equal(two[name], other[name])
-
-
-def test_two_ranks_on_uneven_shards_do_not_hang(run, tmp_path):
-    """Shards of 350 and 200 rows: the second rank keeps the first company with batches of weight zero."""
-    _train_on_ranks(job(run, tmp_path / "two", max_epochs=5, batch_events=64, timeout_seconds=60), 2)
-    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
-    manifest = Manifest.load(run.manifest)
-    events = sum(toy.window(f.rows, seed=n, first_number=n).num_events.sum() for f, n in _training_files(manifest))
-    assert [line["events"] for line in lines] == [events] * 5
-    assert lines[-1]["validation.loss"] < lines[0]["validation.loss"]
-
-
-def test_two_ranks_agree_on_their_steps_where_one_has_longer_histories(tmp_path):
-    """Every event of both shards trains once per epoch, though one rank needs more windows than the other."""
-
-    def uneven(num_subjects: int, *, seed: int, first_number: int) -> Window:
-        longest = 60 if first_number == 0 else 4
-        return toy.long_window(num_subjects, seed=seed, first_number=first_number, longest=longest)
-
-    run = toy.write_run(tmp_path / "run", training_files=[20, 20], validation_files=[8, 8], make=uneven)
-    _train_on_ranks(job(run, tmp_path / "two", max_epochs=2, window_events=8, timeout_seconds=60), 2)
-    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
-    expected = sum(uneven(20, seed=number, first_number=number).num_events.sum() for number in (0, 20))
-    assert [line["events"] for line in lines] == [expected] * 2
-
-
-def test_two_ranks_end_an_epoch_together_where_one_has_more_windows(tmp_path):
-    run = toy.write_run(tmp_path / "run", training_files=[70, 70, 70], validation_files=[8, 8])
-    settings = {"window_subjects": 64, "epoch_events": 1, "max_epochs": 4, "timeout_seconds": 60}
-    _train_on_ranks(job(run, tmp_path / "two", **settings), 2)
-    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["passes"] for line in lines] == [0, 1, 1, 2]
-    expected = sum(toy.window(70, seed=number, first_number=number).num_events.sum() for number in (0, 70, 140))
-    assert [lines[0]["events"] + lines[1]["events"], lines[2]["events"] + lines[3]["events"]] == [expected] * 2
-
-
-def test_two_ranks_whose_time_is_used_up_end_after_the_same_step(run, tmp_path):
-    """Their clocks differ: without agreeing, one would wait for the other until the timeout."""
-    settings = {
-        "batch_events": 64,
-        "max_epochs": 10_000,
-        "patience": 10_000,
-        "max_minutes": 0.05,
-        "timeout_seconds": 60,
-    }
-    _train_on_ranks(job(run, tmp_path / "two", **settings), 2)
-    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
-    assert 3.0 <= lines[-1]["seconds"] < 30.0
-    assert all(line["seconds"] < 3.0 for line in lines[:-1])
-
-
-def _training_files(manifest: Manifest) -> list[tuple]:
-    first_numbers = np.cumsum([0] + [file.rows for file in manifest.of_split("training")])
-    return list(zip(manifest.of_split("training"), first_numbers, strict=False))
-
-
-def test_more_ranks_than_files_is_a_clear_error(run, tmp_path):
-    with pytest.raises(Exception, match="num_ranks"):
-        _train_on_ranks(job(run, tmp_path / "a", timeout_seconds=30), 4)
