@@ -9,11 +9,9 @@ from __future__ import annotations
 import shutil
 
 from synth_spark.errors import ContractError
-from synth_spark.pipeline.runs import RunState, create_run, save_state
+from synth_spark.pipeline.runs import INHERITED, RunState, create_run, save_state
 from synth_spark.pipeline.stages import config_of
 from synth_spark.workspace import RunPaths, Workspace
-
-_INHERITED = ("encode", "train")
 
 
 def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> tuple[RunPaths, RunState]:
@@ -22,7 +20,7 @@ def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> t
     Raises:
         ContractError: the parent has no trained model.
     """
-    missing = [stage for stage in _INHERITED if not state.is_done(stage)]
+    missing = [stage for stage in INHERITED if not state.is_done(stage)]
     if missing:
         raise ContractError(f"sample: run {parent.run_id} has no finished {missing[0]} stage; run it first")
     paths, child = create_run(workspace, config_of(parent))
@@ -35,6 +33,6 @@ def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> t
     shutil.copytree(parent.checkpoint / "model", paths.checkpoint / "model")
     shutil.copyfile(parent.checkpoint / "metrics.jsonl", paths.checkpoint / "metrics.jsonl")
     child.parent = parent.run_id
-    child.stages = {stage: state.stages[stage] for stage in _INHERITED}
+    child.stages = {stage: state.stages[stage] for stage in INHERITED}
     save_state(paths, child)
     return paths, child

@@ -22,6 +22,7 @@ from synth_spark.workspace import RunPaths, Workspace
 
 FORMAT = 1
 STAGES = ("encode", "train", "sample", "decode", "qa", "publish")
+INHERITED = ("encode", "train")  # by a generation, from its parent
 STARTED, DONE, FAILED = "started", "done", "failed"
 # sections of the config that a stage's result depends on, beside those of the stages before it
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -101,8 +102,9 @@ class RunState:
 
     @property
     def own_stages(self) -> dict[str, StageRecord]:
-        """Without those that the run inherited, whose model it draws from: they began before it was there."""
-        return {stage: record for stage, record in self.stages.items() if record.started >= self.created}
+        """Without those that the run inherited from the one whose model it draws from."""
+        inherited = () if self.parent is None else INHERITED
+        return {stage: record for stage, record in self.stages.items() if stage not in inherited}
 
     @property
     def next_stage(self) -> str | None:
