@@ -148,6 +148,14 @@ drills: setup ## Make faults on purpose, half an hour, or NAMES="kill-train"; wr
 soak: setup ## Run 40 lines on a tiny source and look for what grows or stays (most of an hour), or LINES=5
 	@$(PY) -m tests.drills.soak $(if $(LINES),--lines $(LINES))
 
+.PHONY: nightly
+nightly: ## Run all that is too long for .ci/run, some three hours: long tests, cluster, Spark 3.5, serving, drills, soak
+	@failed=(); for part in test-long test-cluster test-spark35 test-served drills soak; do \
+		start=$$SECONDS; verdict=passed; $(MAKE) --no-print-directory $$part || { verdict=FAILED; failed+=($$part); }; \
+		echo "== $$part: $$verdict after $$((SECONDS - start)) s"; \
+	done; \
+	if [ $${#failed[@]} != 0 ]; then echo "failed: $${failed[*]}"; exit 1; fi
+
 .PHONY: test-served
 test-served: setup ## Log over HTTP, serve from a clean environment (PyPI, gigabytes), or ARGS=--here from this one
 	@$(PY) -m tests.served.run $(ARGS)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.drills.yard import Impossible, Outcome, Yard, said
 
 ROOM = 1_000_000  # bytes that are left free: less than an encoded source takes
+LITTLE_ROOM = 100_000  # less than one synthetic table
 
 
 @contextmanager
@@ -64,6 +65,28 @@ def disk_full(yard: Yard) -> Outcome:
     )
 
 
+def disk_full_in_decode(yard: Yard) -> Outcome:
+    """There is no room for the synthetic tables, which hold the published rows, too."""
+    with small_disk(yard) as small:
+        before, config = small.published(), small.config()
+        for stage in ("encode", "train", "sample"):
+            small.call(stage, config)
+        _mount("-o", f"remount,size={_used(small.folder) + LITTLE_ROOM}", str(small.folder))
+        told = small.call("decode", config, code=12)
+        assert small.newest.next_stage == "decode"
+        assert small.published() == before
+        _mount("-o", "remount,size=2g", str(small.folder))
+        small.call("run", config)
+        assert small.newest.next_stage is None
+        assert small.published() == before, "the same source and seed give the same tables"
+    return Outcome(
+        "the disk is full",
+        "decode",
+        said(told)[:220],
+        "published tables as before; with room again `synth-spark run` ends the same run well",
+    )
+
+
 def read_only(yard: Yard) -> Outcome:
     """The workspace's disk is read-only when a new run begins."""
     with small_disk(yard) as small:
@@ -82,4 +105,8 @@ def read_only(yard: Yard) -> Outcome:
     )
 
 
-DRILLS: dict[str, Callable[[Yard], Outcome]] = {"disk-full": disk_full, "read-only": read_only}
+DRILLS: dict[str, Callable[[Yard], Outcome]] = {
+    "disk-full": disk_full,
+    "disk-full-decode": disk_full_in_decode,
+    "read-only": read_only,
+}
