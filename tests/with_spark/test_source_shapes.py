@@ -52,7 +52,7 @@ def test_events_are_placed_before_they_are_put_in_order(spark: SparkSession, pla
     elif placed == "held":
         rows = rows.repartition(3, SUBJECT_KEY).persist()
     events = with_event_index(rows, order_by="at", tie_break=None)
-    keys = rows.select(SUBJECT_KEY).distinct()
+    keys = spark.range(50).repartition(7, "id").select(F.col("id").cast("string").alias(SUBJECT_KEY))
     assignment = keys.withColumn(SUBJECT_NUMBER, F.col(SUBJECT_KEY).cast("bigint")).withColumn(SPLIT, F.lit("training"))
     plan = number_events(Histories(keys, events), assignment, None, ())._jdf.queryExecution().executedPlan().toString()
     ordered_then_merged = plan[plan.index("SortMergeJoin") : plan.index("Window")]
