@@ -149,7 +149,7 @@ soak: setup ## Run 40 lines on a tiny source and look for what grows or stays (m
 	@$(PY) -m tests.drills.soak $(if $(LINES),--lines $(LINES))
 
 .PHONY: nightly
-nightly: ## Run all that is too long for .ci/run, some three hours: long tests, cluster, Spark 3.5, serving, drills, soak
+nightly: ## Run all that is too long for .ci/run, for the night: long tests, cluster, Spark 3.5, serving, drills, soak
 	@failed=(); for part in test-long test-cluster test-spark35 test-served drills soak; do \
 		start=$$SECONDS; verdict=passed; $(MAKE) --no-print-directory $$part || { verdict=FAILED; failed+=($$part); }; \
 		echo "== $$part: $$verdict after $$((SECONDS - start)) s"; \

@@ -148,8 +148,7 @@ def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict
     if died and not own:
         raise TrainingError(
             f"rank {died[0]} of {num_ranks} died without an error of its own (killed, out of memory, or no answer "
-            "within train.timeout_seconds); "
-            "run again to resume from the last epoch"
+            "within train.timeout_seconds); run again to resume from the last epoch"
         ) from failure
     if failed:
         rank, note = min((own or failed).items(), key=lambda item: item[1]["time"])

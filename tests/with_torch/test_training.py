@@ -1,4 +1,4 @@
-"""Training on toy files: it learns, resumes to the last bit, and ranks agree."""
+"""Training on toy files: it learns, and resumes to the last bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing
 
 from synth_spark.config import parse_config
 from synth_spark.errors import ConfigError, ContractError, TrainingError
