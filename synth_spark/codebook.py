@@ -130,6 +130,19 @@ class Codebook:
         return self.event_fields[1] if self.time is not None else None
 
     @property
+    def lasting_columns(self) -> list[tuple[int, int, int]]:
+        """Where an event's and a subject's codes hold each sub-column of what lasts, and how many codes it has."""
+        starts = list(accumulate((len(spec.cardinalities) for spec in self.event_fields), initial=0))
+        static = list(accumulate((len(spec.cardinalities) for spec in self.static_fields), initial=0))
+        planned = len(self.lasting) + len(self.varieties) + (3 if self.time is not None else 1)
+        first = len(self.static_fields) - planned
+        return [
+            (starts[position] + part, static[place] + part, num_codes)
+            for place, position in enumerate(self.lasting, start=first)
+            for part, num_codes in enumerate(self.event_fields[position].cardinalities)
+        ]
+
+    @property
     def planned_varieties(self) -> list[tuple[int, int, FieldSpec]]:
         """Where an event's codes hold that of a field, where a subject's hold that of its variety, and the variety."""
         starts = list(accumulate((len(spec.cardinalities) for spec in self.event_fields), initial=0))

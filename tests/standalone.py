@@ -52,13 +52,14 @@ class Standalone:
         return {**os.environ, **own, "SPARK_LOCAL_IP": "127.0.0.1"}
 
     def add_worker(self) -> subprocess.Popen[bytes]:
-        """One more worker, in a working directory of its own."""
-        place = self.folder / f"worker-{len(self.workers)}"
+        """One more worker, in a working directory of its own and at a loopback address of its own, as another machine:
+        a copy of a slow task is never begun on the host of the first."""
+        number = len(self.workers)
+        place, host = self.folder / f"worker-{number}", f"127.0.0.{number + 1}"
         place.mkdir()
-        size = ("--cores", "1", "--memory", "900m", "--host", "127.0.0.1", "--webui-port", "0")
-        worker = _daemon(
-            place, f"{CLASSES}.worker.Worker", *size, "--work-dir", str(place / "work"), self.url, hidden=self.hidden
-        )
+        size = ("--cores", "1", "--memory", "900m", "--host", host, "--webui-port", "0", "--work-dir")
+        own = (*size, str(place / "work"), self.url)
+        worker = _daemon(place, f"{CLASSES}.worker.Worker", *own, host=host, hidden=self.hidden)
         self.workers.append(worker)
         return worker
 
@@ -129,13 +130,15 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _daemon(place: Path, name: str, *arguments: str, hidden: Path | None = None) -> subprocess.Popen[bytes]:
+def _daemon(
+    place: Path, name: str, *arguments: str, host: str = "127.0.0.1", hidden: Path | None = None
+) -> subprocess.Popen[bytes]:
     """A daemon of Spark by pyspark's own spark-class, which becomes the JVM (exec)."""
     script = Path(pyspark.__file__).parent / "bin" / "spark-class"
     command = [str(script), name, *arguments]
     if hidden is not None:
         command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *command]
-    environment = {**os.environ, "SPARK_DAEMON_MEMORY": "256m", "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = {**os.environ, "SPARK_DAEMON_MEMORY": "256m", "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": host}
     environment |= {"SPARK_LOCAL_DIRS": str(place / "local"), "TMPDIR": str(place)}
     with (place / "log").open("wb") as log:
         return subprocess.Popen(command, cwd=place, env=environment, stdout=log, stderr=log)

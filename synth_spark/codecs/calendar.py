@@ -113,6 +113,16 @@ def is_exact(weeks: FieldSpec) -> bool:
     return max(params.get("slice_widths", whole), default=1) == 1
 
 
+def last_day(weeks: FieldSpec, elapsed: FieldSpec, end: int) -> tuple[int, int] | None:
+    """Code of the week and weekday of a time in units; None where that week has no code of its own."""
+    day = end // int(elapsed.params["per_day"])
+    week = (day + _MONDAY) // 7
+    if week not in (*weeks.params["atoms"], *weeks.params["lows"]):
+        return None
+    (code,) = number.UnitsEncoder(weeks)(Units(np.array([week])))
+    return int(code[0]), day - monday(week)
+
+
 def num_times(spec: FieldSpec) -> int:
     """How many codes of the moment stand for times of day, before those of gaps; 0 without times of day."""
     return int(spec.params["times"]["cardinalities"][0]) if "times" in spec.params else 0

@@ -165,6 +165,40 @@ class UnitsEncoder:
         return [code, (inside // self._widths[code]).astype(np.int64)]
 
 
+def codes_beside(spec: FieldSpec, other: FieldSpec) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """What a field's code says of another field of the same units, whose codes ascend with them.
+
+    Returns:
+        How many slices a code is counted with; by code and slice the lowest and the highest code of the other field's
+        first sub-column that the same units have: those of the code where it has no such slice, all of them where no
+        unit has the code.
+    """
+    slices = spec.cardinalities[1] if len(spec.cardinalities) > 1 else 1
+    borders = sorted({*_borders(spec), *_borders(other)})
+    at = Units(np.array([borders[0] - 1, *borders] if borders else [0], dtype=np.int64))  # one unit of every stretch
+    own, beside = UnitsEncoder(spec)(at), UnitsEncoder(other)(at)[0]
+    where = own[0], own[1] if slices > 1 else np.zeros_like(own[0])
+    lows = np.full((spec.cardinalities[0], slices), other.cardinalities[0])
+    highs = np.full_like(lows, -1)
+    np.minimum.at(lows, where, beside)
+    np.maximum.at(highs, where, beside)
+    for bounds, nothing, of_all, unknown in (
+        (lows, other.cardinalities[0], lows.min(1), 0),
+        (highs, -1, highs.max(1), other.cardinalities[0] - 1),
+    ):
+        of_all[of_all == nothing] = unknown
+        np.copyto(bounds, of_all[:, None], where=bounds == nothing)
+    return slices, tuple(lows.ravel().tolist()), tuple(highs.ravel().tolist())
+
+
+def _borders(spec: FieldSpec) -> list[int]:
+    """Units at which the codes of a field change."""
+    bins = zip(spec.params["lows"], spec.params["highs"], strict=True)
+    slices = zip(bins, spec.params.get("slice_widths", []), strict=False)  # a field may have none
+    inner = [unit for (low, high), width in slices for unit in range(low, high, width)]
+    return [*segments(spec)[0], *inner]
+
+
 def encoder(spec: FieldSpec) -> Callable[[pa.Array], list[IntArray]]:
     """N values in units, BIGINT -> N codes of each sub-column."""
     encode = UnitsEncoder(spec)

@@ -321,18 +321,20 @@ def _check_lengths(events: SourceTable | None, lengths: Sequence[tuple[int, int]
 
 
 def _fit_end(subjects: DataFrame, floor: int, clock: Clock, threshold: int) -> int:
-    """The last time that decoding may give: inside the k-th latest last event, rounded inward."""
+    """The last time that is kept: of a calendar a whole day; inside the k-th latest last event, rounded inward."""
     by_last = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last"))
     # as many whatever the threshold is, for a limit stands in query plans
     latest = by_last.limit(2 * MOST_EXTREME).collect()[: 2 * threshold]
-    if len(latest) < threshold:
-        return floor
-    last = int(latest[threshold - 1]["last"])
-    # many subjects may share the last day; without that, one part in 200 of the time covered is open to rounding
-    shared = sum(row["last"] == last for row in latest) >= threshold
-    lowest = max(floor, last - max(1, (last - floor) // 200))
-    rounded = last if shared else roundest(lowest, max(floor, last), clock.steps)
-    return max(floor, rounded)
+    width, steps = (clock.per_day, DECIMAL_STEPS) if clock.is_calendar else (1, clock.steps)
+    lasts, first = [int(row["last"]) // width for row in latest], floor // width
+    rounded = first
+    if len(lasts) >= threshold:
+        last = lasts[threshold - 1]
+        # many subjects may share the last day; without that, one part in 200 of the time covered is open to rounding
+        lowest = max(first, last - max(1, (last - first) // 200))
+        shared = lasts.count(last) >= threshold
+        rounded = last if shared else roundest(lowest, max(first, last), steps)
+    return max(first, rounded) * width + width - 1
 
 
 def _units_sql(field: FieldPlan, units: Units) -> str:

@@ -55,7 +55,7 @@ class HistoryEncoder:
         self._lasting = [code for place in codebook.lasting for code in range(ends[place], ends[place + 1])]
         if codebook.time is not None:
             assert codebook.start and codebook.period and codebook.elapsed, "there is a clock"
-            self._start = number.UnitsEncoder(codebook.start)
+            self._start, self._end = number.UnitsEncoder(codebook.start), int(codebook.time["end"])
             self._as_first = codebook.period.cardinalities[0]
             self._clock = _clock(codebook.period, codebook.elapsed)
             self._per_day = int(codebook.elapsed.params["per_day"]) if codebook.elapsed.family == "calendar" else None
@@ -87,28 +87,28 @@ class HistoryEncoder:
 
     def _encoded(self, batch: pa.RecordBatch, had: IntArray) -> pa.RecordBatch:
         is_first = first_rows(batch)
-        lengths, codes = _lengths(is_first), self._event_codes(batch, is_first)
-        plan = self._plan(batch, codes, is_first, had)
+        columns = batch.columns[1:]
+        times = None if self._book.time is None else np.minimum(columns.pop(0).to_numpy(), self._end)
+        lengths, codes = _lengths(is_first), self._event_codes(times, columns, is_first)
+        plan = self._plan(times, codes, is_first, had)
         lists = [_lists(plan, np.ones_like(lengths)), _lists(codes, lengths)]
-        columns = [batch.column(0).filter(pa.array(is_first)), pa.array(lengths.astype(np.int32)), *lists]
-        return pa.RecordBatch.from_arrays(columns, names=["n", "kept", "plan", "events"])
+        found = [batch.column(0).filter(pa.array(is_first)), pa.array(lengths.astype(np.int32)), *lists]
+        return pa.RecordBatch.from_arrays(found, names=["n", "kept", "plan", "events"])
 
-    def _event_codes(self, batch: pa.RecordBatch, is_first: BoolArray) -> IntArray:
-        values, codes = batch.columns[1:], []
-        if self._book.time is not None:
-            codes, values = self._clock(values[0].to_numpy(), is_first), values[1:]
+    def _event_codes(self, times: IntArray | None, values: list[pa.Array], is_first: BoolArray) -> IntArray:
+        codes = [] if times is None else self._clock(times, is_first)
         codes += [code for encode, column in zip(self._encoders, values, strict=True) for code in encode(column)]
-        return _matrix(codes, batch.num_rows)
+        return _matrix(codes, len(is_first))
 
-    def _plan(self, batch: pa.RecordBatch, codes: IntArray, is_first: BoolArray, had: IntArray) -> IntArray:
+    def _plan(self, times: IntArray | None, codes: IntArray, is_first: BoolArray, had: IntArray) -> IntArray:
         """The codes of what is known before a subject's first event; `had` counts those that were cut, too."""
         first, subject = np.flatnonzero(is_first), np.cumsum(is_first) - 1
         plan = [codes[first, position] for position in self._lasting]
         for position, _, spec in self._book.planned_varieties:
             different = np.unique(subject * MOST_CODES + codes[:, position]) // MOST_CODES
             plan.append(variety.encode(spec, np.bincount(different)))
-        if self._book.time is not None:
-            begin = batch.column(1).to_numpy()[first]
+        if times is not None:
+            begin = times[first]
             plan += self._start(Units(calendar.weeks_of(begin, self._per_day) if self._per_day else begin))
             last = codes[np.append(first[1:], len(codes)) - 1, 0]
             plan.append(np.where(last != codes[first, 0], last, self._as_first))

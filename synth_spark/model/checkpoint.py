@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synth_spark.codebook import Codebook
-from synth_spark.codecs import calendar, order
+from synth_spark.codecs import calendar, number, order
 from synth_spark.errors import ContractError
 from synth_spark.model.facts import CODEBOOK_FILE, FORMAT, MODEL_FILE, WEIGHTS_FILE, read_facts
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.model.number_format import FLOAT32
-from synth_spark.model.plans import PlannedVariety
+from synth_spark.model.plans import PlannedFirst, PlannedVariety
 from synth_spark.model.recall import TimeCodes
 
 
@@ -122,6 +122,7 @@ def model_config_of(codebook: Codebook, *, width: int, hidden: int, dropout: flo
         event_ranks=tuple(ranks for spec in codebook.event_fields for ranks in order.ranks(spec)),
         time=_time_codes(codebook),
         varieties=_planned_varieties(codebook),
+        firsts=_planned_firsts(codebook),
         width=width,
         hidden=hidden,
         dropout=dropout,
@@ -135,6 +136,19 @@ def _planned_varieties(codebook: Codebook) -> tuple[PlannedVariety, ...]:
     )
 
 
+def _planned_firsts(codebook: Codebook) -> tuple[PlannedFirst, ...]:
+    """Of the period, by the start; and of what lasts, whose static codes are the first event's."""
+    found = []
+    if codebook.start is not None and codebook.period is not None:
+        bounds = number.codes_beside(codebook.start, codebook.period)
+        place = len(codebook.static_cardinalities) - 2 - len(codebook.start.cardinalities)  # before end and length
+        found.append(PlannedFirst(0, place, *bounds))
+    for event_column, static_column, num_codes in codebook.lasting_columns:
+        same = tuple(range(num_codes))
+        found.append(PlannedFirst(event_column, static_column, 1, same, same))
+    return tuple(found)
+
+
 def _time_codes(codebook: Codebook) -> TimeCodes:
     period, elapsed = codebook.period, codebook.elapsed
     if period is None or elapsed is None:
@@ -142,7 +156,10 @@ def _time_codes(codebook: Codebook) -> TimeCodes:
     ordered, end = len(period.cardinalities), len(codebook.static_cardinalities) - 2  # before the length
     if elapsed.family != "calendar":
         return TimeCodes(ordered, end=end)
-    return TimeCodes(ordered, day=calendar.is_exact(period), times=calendar.num_times(elapsed), end=end)
+    time = TimeCodes(ordered, day=calendar.is_exact(period), times=calendar.num_times(elapsed), end=end)
+    assert codebook.time is not None, "there is a clock"
+    last = calendar.last_day(period, elapsed, int(codebook.time["end"])) if time.day and ordered == 1 else None
+    return time if last is None else replace(time, last_week=last[0], last_weekday=last[1])
 
 
 def tensors_of(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 from synth_spark.errors import ContractError
 from synth_spark.json_file import read_json
 
-FORMAT = 7
+FORMAT = 8
 MODEL_FILE, WEIGHTS_FILE, CODEBOOK_FILE = "model.json", "weights.safetensors", "codebook.json"
 
 

@@ -26,7 +26,7 @@ from synth_spark.model.network import FIRST_EVENT_FROM, EventNetwork, SequenceMo
 from synth_spark.model.number_format import FLOAT32, fewer_sizes, sampling_format
 from synth_spark.model.pairs import PairSums
 from synth_spark.model.plans import NO_CODE, Plan
-from synth_spark.model.recall import LOG2_E, Came, Recall, Standing
+from synth_spark.model.recall import LOG2_E, RULED_OUT, Came, Recall, Standing
 
 _STEPS_PER_DRAW = 64  # uniforms are drawn for this many steps at once: few calls
 _MAX_DRAWS = 4_000_000  # for fewer steps where these are more uniforms than this: bounded memory
@@ -82,13 +82,21 @@ class Generator:
         sums = torch.zeros(num_subjects, self.static_pairs.width, device=self.device)
         embedded = torch.empty(num_subjects, self.static_columns.total_width, device=self.device)
         static_draws = torch.from_numpy(draws.static).to(self.device)
-        static_codes = self.static_columns.draw(first, static_draws, embedded, sums)
+        static_codes = self.static_columns.draw(first, static_draws, embedded, sums, self._rule_out_ends)
         found = static_codes.cpu().numpy()
         num_events = self._num_events(found[:, -1], draws.static[:, -1])
         event_codes = np.empty((int(num_events.sum()), self.num_event), dtype=np.int16)
         if self.events is not None:
             self.events.fill(event_codes, static_codes, num_events, draws)
         return SampledChunk(first_subject, found.astype(np.int16), num_events, event_codes)
+
+    def _rule_out_ends(self, logits: Tensor, column: int, _hidden: Tensor, codes: Tensor) -> None:
+        """No history ends before it begins; what else goes together, static heads have learned."""
+        if self.events is None or not self.events.recall.time.ordered or column != self.events.recall.time.end:
+            return
+        too_early = self.events.recall.plans.ends_too_early(codes)
+        if too_early is not None:
+            logits.masked_fill_(too_early, RULED_OUT)
 
     def _num_events(self, length_codes: NDArray[np.int64], draw: NDArray[np.float32]) -> NDArray[np.int64]:
         lows, highs = self.lows[length_codes], self.highs[length_codes]

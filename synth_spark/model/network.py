@@ -31,7 +31,7 @@ from synth_spark.codecs.order import UNORDERED, Ranks
 from synth_spark.model.layers import CodeEmbedding, CodeLogits, ColumnHeads, PositionFeatures
 from synth_spark.model.number_format import fewer_sizes
 from synth_spark.model.pairs import PairSums
-from synth_spark.model.plans import NO_CODE, PlannedVariety
+from synth_spark.model.plans import NO_CODE, PlannedFirst, PlannedVariety
 from synth_spark.model.recall import Recall, TimeCodes
 from synth_spark.model.recalled import recall_window
 
@@ -51,6 +51,7 @@ class ModelConfig:
     event_ranks: tuple[Ranks, ...] = ()
     time: TimeCodes = field(default_factory=TimeCodes)
     varieties: tuple[PlannedVariety, ...] = ()
+    firsts: tuple[PlannedFirst, ...] = ()
     width: int = 128
     hidden: int = 64
     dropout: float = 0.05
@@ -75,10 +76,11 @@ class ModelConfig:
         tuples = ("static_cardinalities", "event_cardinalities", "length_lows", "length_highs")
         values: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in document.items()}
         values |= {key: tuple(map(tuple, document[key])) for key in ("static_ranks", "event_ranks")}
-        values["varieties"] = tuple(
-            PlannedVariety(**{**variety, **{key: tuple(variety[key]) for key in ("lows", "highs")}})
-            for variety in document["varieties"]
-        )
+        for key, kind in (("varieties", PlannedVariety), ("firsts", PlannedFirst)):
+            values[key] = tuple(
+                kind(**{**planned, **{bound: tuple(planned[bound]) for bound in ("lows", "highs")}})
+                for planned in document[key]
+            )
         return cls(**{**values, "time": TimeCodes(**document["time"])})
 
 
@@ -134,7 +136,9 @@ class EventNetwork(nn.Module):
         width = self.embedding.total_width
         self.history = nn.LSTM(width, config.width, batch_first=True)
         self.heads = ColumnHeads(event_ranks, self.embedding.widths, config.hidden)
-        self.recall = Recall(config.event_cardinalities, self.heads.hidden, config.time, config.varieties)
+        self.recall = Recall(
+            config.event_cardinalities, self.heads.hidden, config.time, config.varieties, config.firsts
+        )
         self.pairs = PairSums(config.event_cardinalities, config.static_cardinalities)
         given = self.heads.num_columns * self.heads.hidden
         self.from_past = nn.Linear(config.width + 2 * width + self.position.width, given, bias=False)

@@ -1,10 +1,11 @@
 """What is settled before a history begins, and how its events come to fulfil it. [torch]
 
-Static codes say the period of the last event (`TimeCodes.end`) and, for some event sub-columns, how many different
-codes the history will hold. Event by event, small errors of a chance add up along hundreds of events; a plan keeps them
-from it: docs/decisions/planned-histories.md.
+Static codes say the period of the last event (`TimeCodes.end`), for some event sub-columns which codes the first event
+can have, and for some how many different codes the history will hold. Event by event, small errors of a chance add up
+along hundreds of events; a plan keeps them from it: docs/decisions/planned-histories.md.
 
-Shapes, as in model/network.py: N rows (events or histories), K codes of one sub-column, V planned varieties.
+Shapes, as in model/network.py: N rows (events or histories), K codes of one sub-column, V planned varieties, F planned
+first codes.
 """
 
 from __future__ import annotations
@@ -31,28 +32,56 @@ class PlannedVariety:
 
 
 @dataclass(frozen=True)
+class PlannedFirst:
+    """Which codes of an event sub-column a history can begin with: lows[c] to highs[c].
+
+    c is the static code; where it has slices, it counts those: the code times their number plus the code of the static
+    sub-column after it.
+    """
+
+    event_column: int
+    static_column: int
+    slices: int
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Of N histories, or of their events."""
 
     varieties: Tensor  # NV2, fewest and most codes of each planned variety
+    firsts: Tensor  # NF2, lowest and highest code that the first event can have
     end: Tensor  # N, code of the last event's period; the code after all of these: it is the first event's
 
     def first(self, count: int) -> Plan:
         """Of the foremost histories."""
-        return Plan(self.varieties[:count], self.end[:count])
+        return Plan(self.varieties[:count], self.firsts[:count], self.end[:count])
 
     def of_events(self, num_steps: int, rows: Tensor) -> Plan:
         """Of rows_N among the events of a window, which has num_steps of each history."""
         histories = rows // num_steps
-        return Plan(self.varieties[histories], self.end[histories])
+        return Plan(self.varieties[histories], self.firsts[histories], self.end[histories])
 
 
 class Plans(nn.Module):
     """From static codes to plans, and from plans to what they mean for the next event."""
 
-    def __init__(self, planned: Sequence[PlannedVariety], width: int, *, num_periods: int, end: int) -> None:
+    def __init__(
+        self,
+        planned: Sequence[PlannedVariety],
+        width: int,
+        *,
+        firsts: Sequence[PlannedFirst],
+        num_periods: int,
+        end: int,
+    ) -> None:
         """width: of `features`; end: static sub-column; num_periods: codes of the event sub-column 0."""
         super().__init__()
+        self.firsts = tuple(firsts)
+        self.first_place = {first.event_column: place for place, first in enumerate(firsts)}
+        for place, first in enumerate(firsts):
+            self.register_buffer(f"firsts{place}", torch.tensor([first.lows, first.highs]).t(), persistent=False)
         self.place = {variety.event_column: place for place, variety in enumerate(planned)}
         self.static_columns = [variety.static_column for variety in planned]
         self.num_periods, self.end = num_periods, end
@@ -64,8 +93,34 @@ class Plans(nn.Module):
     def of(self, static_codes: Tensor) -> Plan:
         """Of static_codes_NS."""
         bounds = [getattr(self, f"bounds{p}")[static_codes[:, c]] for p, c in enumerate(self.static_columns)]
-        varieties = torch.stack(bounds, dim=1) if bounds else static_codes.new_zeros(len(static_codes), 0, 2)
-        return Plan(varieties, static_codes[:, self.end])
+        firsts = [self._first(place, static_codes) for place in range(len(self.firsts))]
+        none = static_codes.new_zeros(len(static_codes), 0, 2)
+        varieties, firsts_of = (torch.stack(found, dim=1) if found else none for found in (bounds, firsts))
+        return Plan(varieties, firsts_of, static_codes[:, self.end])
+
+    def _first(self, place: int, static_codes: Tensor) -> Tensor:
+        """Lowest and highest code of a planned first sub-column: N2."""
+        first, bounds = self.firsts[place], getattr(self, f"firsts{place}")
+        code = static_codes[:, first.static_column]
+        if first.slices > 1:
+            code = code * first.slices + static_codes[:, first.static_column + 1]
+        return bounds[code]
+
+    def ends_too_early(self, static_codes: Tensor) -> Tensor | None:
+        """Ends N(periods + 1) that a start rules out, of static_codes_NS as far as they are drawn; None without one."""
+        if 0 not in self.first_place:
+            return None
+        earliest = self._first(self.first_place[0], static_codes)[:, :1]
+        every = torch.arange(self.num_periods + 1, device=earliest.device)
+        return (every <= earliest) & (every < self.num_periods)
+
+    def begins_elsewhere(self, column: int, num_codes: int, plan: Plan, begun: Tensor) -> Tensor | None:
+        """Codes NK that the first event cannot have, begun_N1 histories may have any; None where none is planned."""
+        if column not in self.first_place:
+            return None
+        low, high = plan.firsts[:, self.first_place[column]].split(1, dim=1)
+        every = torch.arange(num_codes, device=low.device)
+        return ((every < low) | (every > high)) & ~begun
 
     def to_come(self, column: int, plan: Plan, distinct: Tensor) -> Tensor:
         """New codes of a planned sub-column that are still to come, fewest and most: N2; distinct_NC came already."""

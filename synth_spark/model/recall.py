@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from synth_spark.codecs.calendar import SAME_DAY
-from synth_spark.model.plans import NO_CODE, Plan, PlannedVariety, Plans, must_repeat
+from synth_spark.model.plans import NO_CODE, Plan, PlannedFirst, PlannedVariety, Plans, must_repeat
 
 RULED_OUT = -1e4  # as a logit: exp gives 0, and unlike minus infinity its differences are numbers
 UNPLANNED = -1e3  # likewise, but where a plan leaves no code at all, time still does not go back
 LOG2_E = math.log2(math.e)  # exp2 of this times x is exp(x), and as fast for a code that is ruled out
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
-_WEEKDAYS = 7
+_WEEKDAYS, _SUNDAY = 7, 6
 PACE = 0.5  # at first; 1 would be that of events that come one by one, bursts go slower
 
 
@@ -39,12 +39,15 @@ class TimeCodes:
     times: if not 0, the one after it holds times of day below this code, gaps of the same day from it on.
     end: the static sub-column that says the last event's code of the first ordered one, or, by the code after all of
         these, that it is the first event's. There is one where there is a clock.
+    last_week, last_weekday: code and weekday of the last day there is, if there are days.
     """
 
     ordered: int = 0
     day: bool = False
     times: int = 0
     end: int = 0
+    last_week: int = 0
+    last_weekday: int = _SUNDAY
 
 
 @dataclass(frozen=True)
@@ -68,26 +71,52 @@ class Came:
     amount: Tensor  # NK, logarithm of one more than how often
 
 
+class Leap(nn.Module):
+    """What it costs to leap on in time, as logits.
+
+    One bold leap early in a long history leaves too little time for what remains: what a leap costs must be seen for
+    each code by itself. Of r events that lie anywhere in the time that is left, all lie beyond a share s of it with
+    chance (1 - s)^r. A history that came too far too early, which no real one shows, has many events for little time:
+    only a cost in proportion to r then waits for the others.
+    """
+
+    def __init__(self, hidden: int, most: int) -> None:
+        """most: steps of the longest leap."""
+        super().__init__()
+        # by how many steps ahead; by what share of the time that is left: linear, squared, times the events to come
+        self.worth = nn.Linear(hidden, most + 4)
+        nn.init.zeros_(self.worth.weight)
+        nn.init.zeros_(self.worth.bias)
+        nn.init.constant_(self.worth.bias[-1:], PACE)
+
+    def forward(self, hidden: Tensor, steps: Tensor, left: Tensor, to_come: Tensor) -> Tensor:
+        """added_NK, of hidden_NH, steps_NK ahead, left_N1 steps to the planned end, to_come_N1 events after this."""
+        used = torch.log1p(left.float()) - torch.log1p((left - steps).clamp(min=0).float())
+        by_steps, linear, squared, pace = self.worth(hidden).float().split([self.worth.out_features - 3, 1, 1, 1], 1)
+        return by_steps.gather(1, steps) + (linear - pace * to_come) * used + squared * used.square()
+
+
 class Recall(nn.Module):
     """Sums to add to the logits of each sub-column. All but `stay` begins at zero."""
 
     def __init__(
-        self, cardinalities: Sequence[int], hidden: int, time: TimeCodes, planned: Sequence[PlannedVariety] = ()
+        self,
+        cardinalities: Sequence[int],
+        hidden: int,
+        time: TimeCodes,
+        planned: Sequence[PlannedVariety] = (),
+        firsts: Sequence[PlannedFirst] = (),
     ) -> None:
         super().__init__()
         self.cardinalities, self.time = tuple(cardinalities), time
-        self.plans = Plans(planned, VARIETY_WIDTH, num_periods=self.cardinalities[0], end=time.end)
+        self.plans = Plans(planned, VARIETY_WIDTH, firsts=firsts, num_periods=self.cardinalities[0], end=time.end)
         self.starts = [0, *accumulate(self.cardinalities)]
         self.weight = nn.Parameter(torch.zeros(len(self.cardinalities), hidden, 3))
         self.bias = nn.Parameter(torch.zeros(len(self.cardinalities), 1, 3))
         self.from_variety = nn.Parameter(torch.randn(len(self.cardinalities), _NUM_VARIETY, VARIETY_WIDTH) * 0.7)
         self.of_variety = nn.Parameter(torch.zeros(len(self.cardinalities), VARIETY_WIDTH, 3))
-        # by how many periods ahead; by what share of the time that is left: linear, squared, times the events to come
-        self.ahead = nn.Linear(hidden, self.cardinalities[0] + 3) if time.ordered else None
-        if self.ahead is not None:
-            nn.init.zeros_(self.ahead.weight)
-            nn.init.zeros_(self.ahead.bias)
-            nn.init.constant_(self.ahead.bias[-1:], PACE)
+        self.ahead = Leap(hidden, self.cardinalities[0] - 1) if time.ordered else None
+        self.days_ahead = Leap(hidden, _WEEKDAYS - 1) if time.day and time.ordered == 1 else None
         # by the weekday of the event before; at first in proportion to what is left of its week: after a Sunday nothing
         # but the same day, and hundreds of events would have to tell so
         days_left = torch.arange(_WEEKDAYS, 0, -1)
@@ -117,7 +146,7 @@ class Recall(nn.Module):
         Args:
             codes: NC, of the event itself; only the columns before this one are looked at.
         """
-        added = self._leap(column, hidden, standing)
+        added = self._leap(column, hidden, codes, standing)
         if self.stay is None or column != self.time.ordered - 1:
             return added
         weekday, last = standing.weekday, standing.before[:, column : column + 1]
@@ -127,25 +156,25 @@ class Recall(nn.Module):
             added = worth.new_zeros(len(last), self.cardinalities[column])
         return added.scatter_add(1, last.clamp(min=0), worth)
 
-    def _leap(self, column: int, hidden: Tensor, standing: Standing) -> Tensor | None:
-        """One bold leap early in a long history leaves too little time for what remains: what a leap costs must be seen
-        for each code by itself. Of r events that lie anywhere in the time that is left, all lie beyond a share s of it
-        with chance (1 - s)^r. A history that came too far too early, which no real one shows, has many events for
-        little time: only a cost in proportion to r then waits for the others."""
-        if column or self.ahead is None:
-            return None
-        last = standing.before[:, :1]
-        left = self.plans.time_left(last, standing.plan.end[:, None])
-        every = torch.arange(self.cardinalities[0], device=last.device)
-        leap = (every - last.clamp(min=0)).clamp(min=0)
-        used = torch.log1p(left.float()) - torch.log1p((left - leap).clamp(min=0).float())
+    def _leap(self, column: int, hidden: Tensor, codes: Tensor, standing: Standing) -> Tensor | None:
+        every = torch.arange(self.cardinalities[column], device=codes.device)
+        last, end = standing.before[:, :1], standing.plan.end[:, None]
         to_come = (standing.remaining[:, None] - 1).clamp(min=0)
-        steps, linear, squared, pace = self.ahead(hidden).float().split([len(every), 1, 1, 1], dim=1)
-        added = steps.gather(1, leap) + (linear - pace * to_come) * used + squared * used.square()
-        return added * (last != NO_CODE)
+        if column == 0 and self.ahead is not None:
+            left = self.plans.time_left(last, end)
+            added = self.ahead(hidden, (every - last.clamp(min=0)).clamp(min=0), left, to_come)
+            return added * (last != NO_CODE)
+        if column == 1 and self.days_ahead is not None:
+            week = codes[:, :1]
+            since = torch.where(week == last, standing.weekday[:, None], 0)  # Monday, if the week is new
+            weeks_left = self.plans.time_left(week, end)
+            until = torch.where(week + weeks_left == self.time.last_week, self.time.last_weekday, _SUNDAY)
+            left = (_WEEKDAYS * weeks_left + until - since).clamp(min=0)
+            return self.days_ahead(hidden, (every - since).clamp(min=0) * (every != SAME_DAY), left, to_come)
+        return None
 
     def forbidden(self, column: int, codes: Tensor, standing: Standing) -> list[tuple[Tensor, float]]:
-        """Masks NK of codes of a sub-column that time forbids, and what their logits become, one after the other.
+        """Masks NK of codes of a sub-column that time or the plan forbids, and what their logits become, in order.
 
         Args:
             codes: NC, of the event itself; only the columns before this one are looked at.
@@ -154,8 +183,13 @@ class Recall(nn.Module):
         plan, before, remaining = standing.plan, standing.before, standing.remaining
         if column == 0 and self.time.ordered:
             found.append((self.plans.leads_elsewhere(before[:, :1], remaining[:, None], plan), UNPLANNED))
-        ruled_out = self._ruled_out(column, codes, before, standing.weekday)
-        return found if ruled_out is None else [*found, (ruled_out, RULED_OUT)]
+        for ruled_out in (
+            self.plans.begins_elsewhere(column, self.cardinalities[column], plan, before[:, :1] != NO_CODE),
+            self._ruled_out(column, codes, before, standing.weekday),
+        ):
+            if ruled_out is not None:
+                found.append((ruled_out, RULED_OUT))
+        return found
 
     @torch.no_grad()
     def add_to(
@@ -178,7 +212,8 @@ class Recall(nn.Module):
             if column < time.ordered:
                 return as_before & (every < before[:, column : column + 1])
             if time.day:
-                return torch.where(as_before, every <= weekday[:, None], every == SAME_DAY)
+                too_late = (codes[:, :1] == time.last_week) & (every > time.last_weekday) & (every != SAME_DAY)
+                return too_late | torch.where(as_before, every <= weekday[:, None], every == SAME_DAY)
         if time.times and column == time.ordered + 1:
             same = codes[:, column - 1 : column] == SAME_DAY
             return (every < time.times) == same

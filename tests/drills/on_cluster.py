@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from synth_spark.columns import EVENTS_TABLE, RUN_ID, SUBJECTS_TABLE
-from tests.drills.yard import Outcome, Yard, said, wait_for
+from tests.drills.yard import PATIENCE, Outcome, Yard, said, wait_for
 from tests.standalone import Standalone, end, standalone
 
 SUBJECTS = 30_000
@@ -74,7 +74,7 @@ def _lose(cluster: Standalone, there: Yard, what: str, *command: str | Path) -> 
             for one in (*executor.children(recursive=True), executor):
                 one.kill()
         assert process.poll() is None, "the command had ended before"
-        told, _ = process.communicate()
+        told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told[-4000:]
 
 
@@ -102,7 +102,7 @@ def speculation(yard: Yard) -> Outcome:
             wait_for(lambda: _is_at_work(cluster), process)
             hanging = cluster.python_workers()[0]
             hanging.send_signal(signal.SIGSTOP)
-            told, _ = process.communicate()
+            told, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, told[-4000:]
     yard.call("decode", yard.config(), "--run", other)
     _same(yard, one, other)

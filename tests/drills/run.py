@@ -22,7 +22,7 @@ from synth_spark.pipeline.runs import STAGES
 from synth_spark.session import get_spark
 from synth_spark.workspace import Workspace
 from tests.drills import machine, on_cluster
-from tests.drills.yard import ROOT, Impossible, Outcome, Yard, descendants, make_yard, wait_for
+from tests.drills.yard import PATIENCE, ROOT, Impossible, Outcome, Yard, descendants, make_yard, wait_for
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- made by: make drills -->", "<!-- end -->"
@@ -66,7 +66,7 @@ def worker_killed(yard: Yard) -> Outcome:
         worker, *_ = wait_for(lambda: descendants(process, _is_worker), process)
         time.sleep(1)
         worker.kill()
-        told, _ = process.communicate()
+        told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     one, other = (
         yard.spark.read.format("delta").load(str(path)) for path in (undisturbed, yard.paths.sampled_sequences)
@@ -97,7 +97,7 @@ def rank_killed(yard: Yard) -> Outcome:
         ranks = descendants(process, lambda child: child.environ().get("RANK") == "1")
         ranks[-1].send_signal(signal.SIGKILL)
         died = time.monotonic()
-        told, _ = process.communicate()
+        told, _ = process.communicate(timeout=PATIENCE)
     seconds = time.monotonic() - died
     assert process.returncode == 15, told
     line = next(line for line in told.splitlines() if line.startswith("TrainingError"))
@@ -122,7 +122,7 @@ def two_at_once(yard: Yard) -> Outcome:
         wait_for(lambda: yard.newest.run_id not in known and "encode" in yard.newest.stages, process)
         told = yard.call("run", config, code=14)
         assert str(process.pid) in told, told
-        process.communicate()
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and yard.newest.next_stage is None
     return Outcome(
         "the same command a second time, at once",

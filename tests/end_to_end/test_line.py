@@ -120,9 +120,10 @@ def test_a_new_process_queries_the_views(made_line: MadeLine, spark: SparkSessio
     assert dict(published.dtypes)["amount"] == "decimal(12,2)"
 
 
-def test_killed_in_sample_refused_by_the_gate_and_killed_in_publish_it_ends_right(
+def test_killed_in_sample_and_refused_by_the_gate_it_publishes_when_forced(
     made_line: MadeLine, spark: SparkSession
 ) -> None:
+    """Killed in every other stage: the drills of kills."""
     from synth_spark import read_published
 
     first, before = newest_run(made_line.workspace, "made"), _publications(spark, made_line)
@@ -142,8 +143,6 @@ def test_killed_in_sample_refused_by_the_gate_and_killed_in_publish_it_ends_righ
     looks = [json.loads(made_line.workspace.run(run.run_id).qa.read_bytes()) for run in (first, killed)]
     assert looks[0]["figures"] == looks[1]["figures"]  # and the same figures, to the last digit
     events = first.stages["publish"].figures["events"]
-    again = _killed_in(made_line, "publish", strict, "--force")
-    assert again.run_id == killed.run_id
     assert read_published(spark, made_line.workspace.root, "events").count() == events
     forced = made_line.call("run", strict, "--force")
     assert forced.returncode == 0, forced.stdout + forced.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
@@ -12,6 +13,7 @@ from hypothesis import strategies as some
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import category, edges, length, number, units
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
+from synth_spark.codecs.units import Units
 from synth_spark.decode.keys import check_room, key_bits
 from synth_spark.errors import ContractError
 
@@ -123,6 +125,32 @@ def test_every_slice_that_holds_values_has_enough_subjects(
                 inside[(unit - low) // width] += n
         assert width >= high - low or min(inside.values()) >= subjects
         assert -(-(high - low) // width) <= number.COARSE
+
+
+@settings(max_examples=100)
+@given(
+    values=some.lists(some.integers(0, 600), min_size=40, max_size=300),
+    stride=some.sampled_from([1, 7, 100]),
+    slices=some.sampled_from([1, number.FINE]),
+)
+def test_a_code_says_which_codes_of_another_field_its_units_have(values: list[int], stride: int, slices: int) -> None:
+    units_of = [value * stride for value in values]
+    own = number.fit(
+        "x", "bigint", {}, _summary(units_of, 6), threshold=6, steps=DECIMAL_STEPS, slices=slices
+    )  # fmt: skip
+    other = FieldSpec(
+        "y", "number", "bigint", (9,), {"missing": False, "atoms": [], "unit": {},
+        "lows": [50 * stride * i + 3 for i in range(9)], "highs": [50 * stride * (i + 1) + 3 for i in range(9)]},
+    )  # fmt: skip
+    count, lows, highs = number.codes_beside(own, other)
+    every = Units(np.arange(-10 * stride, 610 * stride))
+    codes, beside = number.UnitsEncoder(own)(every), number.UnitsEncoder(other)(every)[0]
+    place = codes[0] * count + (codes[1] if count > 1 else 0)
+    assert count == (own.cardinalities[1] if len(own.cardinalities) > 1 else 1)
+    assert len(lows) == len(highs) == own.cardinalities[0] * count
+    for code in set(place.tolist()):
+        found = beside[place == code]
+        assert (lows[code], highs[code]) == (found.min(), found.max())
 
 
 def test_units_are_bins_of_their_own_where_enough_subjects_are_in_them() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
-from synth_spark.codecs import calendar, length
+from synth_spark.codecs import calendar, length, number
 from synth_spark.codecs.draws import Draws
 from synth_spark.decode.clock import ClockDecoder, Steps
 from synth_spark.encode.clock import Clock, end_of
@@ -128,7 +129,22 @@ def _coded(histories: list[list[int]], codebook: Codebook) -> pd.DataFrame:
         rows[f"c{i}"] = codes[:, i]
     for i in range(len(_fields(codebook)[0].cardinalities)):
         rows[f"s{i}"] = [plans[n][i] for n in rows["n"]]
+    _check_rules(rows, codebook)
     return rows
+
+
+def _check_rules(rows: pd.DataFrame, codebook: Codebook) -> None:
+    """First events are where the model is told that they can be, and no day is after the last one."""
+    start, period, elapsed = _fields(codebook)
+    slices, lows, highs = number.codes_beside(start, period)
+    first = rows[rows["step"] == 0]
+    place = first["s0"] * slices + (first["s1"] if slices > 1 else 0)
+    assert (np.take(lows, place) <= first["c0"]).all() and (first["c0"] <= np.take(highs, place)).all()
+    if elapsed.family == "calendar" and calendar.is_exact(period) and len(period.cardinalities) == 1:
+        assert codebook.time is not None
+        last = calendar.last_day(period, elapsed, codebook.time["end"])
+        days = rows["c1"][rows["c0"] == last[0]] if last else rows["c1"][:0]
+        assert last is None or ((days <= last[1]) | (days == calendar.SAME_DAY)).all()
 
 
 def _is_exact(codebook: Codebook) -> bool:
@@ -196,6 +212,13 @@ def test_times_that_many_share_come_back_exactly(small: SparkSession, kind: str,
     assert not any(_clipped(histories, clock, codebook))
     rows = _decoded(_coded(histories, codebook), codebook)
     assert [row["time"] for row in rows] == [row["u"] for row in rows] and len(rows) == sum(map(len, histories))
+    if clock.is_calendar:
+        assert codebook.time is not None
+        end = 8 * per_day + per_day - 1
+        sooner = replace(codebook, time={**codebook.time, "end": end})
+        rows = _decoded(_coded(histories, sooner), sooner)
+        assert [row["time"] // per_day for row in rows] == [min(row["u"], end) // per_day for row in rows]
+        assert any(row["u"] > end for row in rows)
 
 
 @pytest.mark.parametrize(("kind", "unit"), KINDS)

@@ -13,7 +13,7 @@ from synth_spark.model.draws import ChunkDraws
 from synth_spark.model.generate import Generator, SampledChunk, inverse_cdf
 from synth_spark.model.network import SequenceModel
 from synth_spark.model.number_format import BFLOAT16, FLOAT32, sampling_format
-from synth_spark.model.plans import PlannedVariety
+from synth_spark.model.plans import PlannedFirst, PlannedVariety
 from synth_spark.model.recall import TimeCodes
 from synth_spark.train.plan import Step, Window, plan_steps
 from synth_spark.train.tensors import make_batch
@@ -21,6 +21,10 @@ from tests.with_torch.conftest import with_random_weights
 
 SEED = 5
 PLANNED = (PlannedVariety(event_column=2, static_column=0, lows=(1, 2, 3, 5, 8), highs=(1, 2, 4, 7, 12)),)
+FIRSTS = (
+    PlannedFirst(event_column=0, static_column=1, slices=1, lows=(0, 2, 7, 3), highs=(1, 4, 8, 3)),
+    PlannedFirst(event_column=2, static_column=0, slices=1, lows=tuple(range(5)), highs=tuple(range(5))),
+)
 CLOCKS = [TimeCodes(), TimeCodes(ordered=1), TimeCodes(ordered=2), TimeCodes(ordered=1, day=True, times=5)]
 
 
@@ -31,10 +35,21 @@ def test_known_logits_give_known_codes():
 
 
 @pytest.mark.parametrize("window_events", [100, 8])
-@pytest.mark.parametrize(("time", "varieties"), [*((time, ()) for time in CLOCKS), (CLOCKS[3], PLANNED)])
-def test_every_drawn_code_is_the_one_its_uniform_selects(long_config, window_events, time, varieties, monkeypatch):
+@pytest.mark.parametrize(
+    ("time", "varieties", "firsts"), [*((time, (), ()) for time in CLOCKS), (CLOCKS[3], PLANNED, FIRSTS)]
+)
+def test_every_drawn_code_is_the_one_its_uniform_selects(
+    long_config, window_events, time, varieties, firsts, monkeypatch
+):
     """Teacher-force the network on what was sampled: each uniform lies inside the drawn code's share of the cdf."""
-    config = dataclasses.replace(long_config, event_cardinalities=(9, 8, 12), time=time, varieties=varieties)
+    config = dataclasses.replace(
+        long_config,
+        static_cardinalities=(5, 4, 10, 4),
+        event_cardinalities=(9, 8, 12),
+        time=dataclasses.replace(time, end=2),
+        varieties=varieties,
+        firsts=firsts,
+    )
     model = with_random_weights(config)
     chunk = Generator(model).sample_chunk(1000, 64, SEED)
     window = Window(np.arange(1000, 1064), chunk.static_codes, chunk.num_events, chunk.event_codes)
@@ -195,20 +210,57 @@ def test_a_history_of_ten_thousand_events(config):
     assert len(np.unique(chunk.event_codes[-1000:], axis=0)) > 10
 
 
-def test_events_spread_over_the_time_until_the_planned_end(config):
-    """A network that has learned nothing: without a pace, the events of long histories crowd in the last period."""
-    periods = 20
-    static = (periods + 1, *config.static_cardinalities)
+def test_histories_begin_as_planned_and_end_after_that(config):
+    periods, codes = 20, 4
+    lows, highs = (0, 3, 6, 6, 9, 15), (2, 5, 6, 8, 14, 18)
+    planned = dataclasses.replace(
+        config,
+        static_cardinalities=(3, 2, codes, periods + 1, *config.static_cardinalities),
+        event_cardinalities=(periods, codes),
+        time=TimeCodes(ordered=1, end=3),
+        firsts=(PlannedFirst(0, 0, 2, lows, highs), PlannedFirst(1, 2, 1, *(2 * (tuple(range(codes)),)))),
+    )
+    chunk = Generator(with_random_weights(planned)).sample_chunk(0, 2000, SEED)
+    some = chunk.num_events > 0
+    static, first = chunk.static_codes[some], chunk.event_codes[chunk.events_offset[:-1][some]]
+    begin = static[:, 0] * 2 + static[:, 1]
+    assert (np.take(lows, begin) <= first[:, 0]).all() and (first[:, 0] <= np.take(highs, begin)).all()
+    assert (first[:, 1] == static[:, 2]).all() and len(set(static[:, 2])) == codes
+    last = chunk.event_codes[chunk.events_offset[1:][some] - 1, 0]
+    ends = np.where(static[:, 3] == periods, first[:, 0], static[:, 3])
+    assert (static[:, 3] > np.take(lows, begin)).all()
+    several = chunk.num_events[some] > 1
+    assert (last == ends)[several].mean() > 0.99 and len(set(begin)) == 6
+
+
+def _untrained_times(config, periods, days):
+    """Codes of sub-columns 0 and 1 of the events of long histories, by a network that has learned nothing; the code of
+    each event's planned end."""
     ordered = dataclasses.replace(
         config,
-        static_cardinalities=static,
-        event_cardinalities=(periods, 5),
+        static_cardinalities=(periods + 1, *config.static_cardinalities),
+        event_cardinalities=(periods, SAME_DAY + 1),
         length_highs=(0, 1, 4, 200),
-        time=TimeCodes(ordered=1, end=0),
+        time=TimeCodes(ordered=1, day=days, end=0),
     )
     chunk = Generator(SequenceModel(ordered).eval()).sample_chunk(0, 400, SEED)
     subjects = np.repeat(np.arange(400), chunk.num_events)
-    ends = chunk.static_codes[subjects, 0]
-    long = (chunk.num_events[subjects] > 50) & (ends > 10) & (ends < periods)
-    at_the_end = chunk.event_codes[long, 0] == ends[long]
-    assert at_the_end.mean() < 0.3
+    long = chunk.num_events[subjects] > 50
+    return chunk.event_codes[long], chunk.static_codes[subjects[long], 0]
+
+
+def test_events_spread_over_the_time_until_the_planned_end(config):
+    """Without a pace, the events of long histories crowd in the last period."""
+    periods = 20
+    codes, ends = _untrained_times(config, periods, days=False)
+    far = (ends > 10) & (ends < periods)
+    assert (codes[far, 0] == ends[far]).mean() < 0.3
+
+
+def test_events_spread_over_the_days_of_the_last_week(config):
+    """Without a pace, nine tenths of them are on its Sunday."""
+    codes, ends = _untrained_times(config, 2, days=True)
+    in_one_week = codes[ends == 2, 1]
+    starts = np.flatnonzero(in_one_week != SAME_DAY)
+    day_of_each = in_one_week[starts].repeat(np.diff([*starts, len(in_one_week)]))
+    assert (day_of_each == SAME_DAY - 1).mean() < 0.4

@@ -56,7 +56,8 @@ def test_what_came_is_counted_across_windows(split):
     codes = torch.stack([torch.randint(0, most, (6, 5)) for most in cardinalities], dim=2)
     past = Past.empty(torch.zeros(6, 5, 2), 3, cardinalities)
     amounts, distinct, once = [], [], []
-    plan = Plan(torch.zeros(6, 0, 2, dtype=torch.int64), torch.zeros(6, dtype=torch.int64))
+    none = torch.zeros(6, 0, 2, dtype=torch.int64)
+    plan = Plan(none, none, torch.zeros(6, dtype=torch.int64))
     for start, end in ((0, split), (split, 5)):
         if start == end:
             continue
