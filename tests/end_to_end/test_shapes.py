@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tests.gates import OPEN_GATE
+from tests.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -53,9 +55,10 @@ class Line:
 @pytest.fixture
 def line(
     spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Line:
+) -> Iterator[Line]:
     monkeypatch.setattr("synth_spark.session.get_spark", lambda **_: spark)
-    return Line(spark, tmp_path, capsys)
+    with uncompiled(spark):
+        yield Line(spark, tmp_path, capsys)
 
 
 def test_flat_rows_without_a_key(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
