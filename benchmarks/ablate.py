@@ -5,8 +5,9 @@
 
 RUN_FOLDERs are runs that this version encoded. Each variant differs from what is committed in one place: a constant of
 a module of synth_spark (where one rank trains), or a setting of training (settings.*). Losses are nats per validation
-subject, comparable within a run; `overfit` is how many more these cost than training subjects do. The figures go to
-`results/experiments/NAME.json`. Fidelity of whole lines: benchmarks/compare.py.
+subject, comparable within a run; `overfit` is how many more these cost than training subjects do; sampled_codes.py says
+what the distances of samples are. The figures go to `results/experiments/NAME.json`. Fidelity of whole lines:
+benchmarks/compare.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from record import RESULTS, current_commit, record
+from sampled_codes import sampled_distances
 
 from synth_spark.codebook import Codebook
 from synth_spark.columns import TRAINING, VALIDATION
@@ -52,9 +54,9 @@ def main() -> None:
     }
     figures = {}
     for variant, seeds in details.items():
-        figures[f"{variant}: validation.loss"] = statistics.mean(seed["validation.loss"] for seed in seeds)
-        figures[f"{variant}: overfit"] = statistics.mean(seed["overfit"] for seed in seeds)
-        figures[f"{variant}: seconds"] = statistics.median(seed["seconds"] for seed in seeds)
+        for name in seeds[0]:
+            middle = statistics.median if name == "seconds" else statistics.mean
+            figures[f"{variant}: {name}"] = middle(seed[name] for seed in seeds)
     sets = " ".join(f"RUN_OF_{data_set_of(run)}" for run in chosen.runs)
     command = f"{chosen.name} {sets} --with {' '.join(chosen.variants)} --seeds {' '.join(map(str, chosen.seeds))}"
     command += f" --max-epochs {chosen.max_epochs}"
@@ -88,12 +90,14 @@ def trained(run: Path, variant: str, seed: int, max_epochs: int) -> dict[str, An
         figures = launch_training(None, job, launcher=launcher, num_ranks=num_ranks)
         lines = read_metrics(Path(folder))
         nats = [mean_nats(run, split, job.model_folder) for split in (TRAINING, VALIDATION)]
+        distances = sampled_distances(run, job.model_folder) if Codebook.load(run / "codebook.json").events else {}
     kept = {
         "validation.loss": figures["validation.loss"],
         "overfit": nats[1] - nats[0],
         "train.loss": min(lines, key=lambda line: line["validation.loss"])["train.loss"],
         "epochs": figures["epochs"],
         "seconds": figures["train.seconds_to_stop"],
+        **distances,
     }
     print(f"{data_set_of(run)}, {variant}, seed {seed}: {json.dumps(kept)}", flush=True)
     return kept

@@ -36,6 +36,7 @@ from synth_spark.model.recall import Recall, TimeCodes
 from synth_spark.model.recalled import recall_window
 
 STATIC_DROPOUT = 5  # times dropout, a half at most: what of the attributes is left out
+HISTORY_DROPOUT = 5  # likewise: how often the past is
 FIRST_EVENT_FROM = 16  # index from which the first event is given: earlier, small data only learns it by heart
 
 
@@ -60,6 +61,11 @@ class ModelConfig:
     def static_dropout(self) -> float:
         """Chance that a static sub-column is hidden from events, or a part of its embedding from other attributes."""
         return min(0.5, STATIC_DROPOUT * self.dropout)
+
+    @property
+    def history_dropout(self) -> float:
+        """Chance that a subject's past is hidden from the events of a window."""
+        return min(0.5, HISTORY_DROPOUT * self.dropout)
 
     def ranks(self) -> tuple[Sequence[Ranks], Sequence[Ranks]]:
         """Of every code of each static and each event sub-column."""
@@ -129,6 +135,7 @@ class EventNetwork(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.dropout, self.static_dropout = config.dropout, config.static_dropout
+        self.history_dropout = config.history_dropout
         static_ranks, event_ranks = config.ranks()
         self.static_embedding = CodeEmbedding(static_ranks)
         self.embedding = CodeEmbedding(event_ranks)
@@ -169,15 +176,17 @@ class EventNetwork(nn.Module):
         before = torch.cat([past.codes[:, None], event_codes[:, :-1]], dim=1)
         time_left = self.recall.plans.time_left(before[..., 0], plan.end[:, None])
         position = self.position(index.expand(num_subjects, -1), remaining, time_left)
-        moving = self._moving(states, previous, total / index.clamp(min=1)[:, None], position)
+        shown = self._shown(num_subjects).to(embedded.device)
+        moving = self._moving(states, previous, total / index.clamp(min=1)[:, None], position, shown)
         existing = (remaining > 0).flatten().nonzero()[:, 0]  # heads work on these events alone
         rows = _filled_up(existing)  # N
         given = self.from_past(moving.flatten(0, 1).index_select(0, rows))
-        given = given + self._lasting(static_codes, first, index, rows)
+        given = given + self._lasting(static_codes, first * shown.to(first.dtype), index, rows)
         recalled = recall_window(self.recall, event_codes, rows, index, remaining, plan, past)
         heads_read = self.heads.hidden_layer(embedded.flatten(0, 1).index_select(0, rows), given)
         pairs = self._pairs(static_codes[rows // num_steps], recalled.codes, recalled.standing.before)
-        found = recalled.nats(self.heads.logits(heads_read), heads_read, pairs)[: len(existing)]
+        logits = self.heads.logits(heads_read)
+        found = recalled.nats(logits, heads_read, pairs, shown[rows // num_steps])[: len(existing)]
         nats = found.new_zeros(num_subjects * num_steps, found.shape[1]).index_copy(0, existing, found)
         left = (
             hidden,
@@ -218,10 +227,22 @@ class EventNetwork(nn.Module):
         sums = self.pairs.before(static_codes, before)
         return [self.pairs.added(column, codes, sums) for column in range(codes.shape[1])]
 
-    def _moving(self, states: Tensor, previous: Tensor, mean: Tensor, position: Tensor) -> Tensor:
+    def _moving(self, states: Tensor, previous: Tensor, mean: Tensor, position: Tensor, shown: Tensor) -> Tensor:
         """What changes from step to step of what the heads are given, joined."""
-        parts = [self._thinned(part) for part in (states, previous, mean.to(previous.dtype))]
+        seen = shown[:, None].to(previous.dtype)
+        parts = [self._thinned(part) * seen for part in (states, previous, mean.to(previous.dtype))]
         return torch.cat([*parts, position.to(previous.dtype)], dim=-1)
+
+    def _shown(self, num_subjects: int) -> Tensor:
+        """1 where the events of a window see their subject's past, 0 where they do not: shown_B1.
+
+        An event that knows its past repeats it, and little is learned of what makes up an event; first events, which
+        must know that, are too few to learn it from. So some others do without their past. Drawn on the CPU, as in
+        _without_columns.
+        """
+        if not self.training or self.history_dropout == 0.0:
+            return torch.ones(num_subjects, 1)
+        return (torch.rand(num_subjects, 1) >= self.history_dropout).float()
 
     def _without_columns(self, static: Tensor) -> Tensor:
         """static_BD with whole sub-columns left out at random: together they name a subject, whose events would be

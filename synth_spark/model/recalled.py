@@ -46,15 +46,16 @@ class Recalled:
     weekday: Tensor  # B, after the window
     counts: Tensor  # B(sum of K), after the window
 
-    def nats(self, logits: list[Tensor], hidden: Tensor, pairs: list[Tensor] | None) -> Tensor:
+    def nats(self, logits: list[Tensor], hidden: Tensor, pairs: list[Tensor] | None, shown: Tensor) -> Tensor:
         """nats_NC of the codes in float32.
 
         Args:
             logits: NK of each sub-column, without what is recalled.
             hidden: CNH, what made them.
             pairs: NK to add of each sub-column.
+            shown: N1, 0 where nothing is recalled but what time and the plan forbid.
         """
-        gates = self.recall.gates(hidden, self.standing)
+        gates = self.recall.gates(hidden, self.standing) * shown
         found = []
         for column, of_column in enumerate(logits):
             added = self.recall.onward(column, hidden[column], self.codes, self.standing)

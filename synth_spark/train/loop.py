@@ -41,7 +41,6 @@ WARM_UP_STEPS = 50
 AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
 MAX_GRADIENT_NORM = 5.0
 EVALUATION_EVENTS = 8192
-PLACE_POWER = 0.5  # with which an event's weight falls, see place_weights
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,6 @@ class Trainer:
         self.seed, self.folder = seed, folder
         # of all ranks; events are known once the reader was read for counts
         self.pass_events, self.pass_subjects = summed(readers["training"].num_events, readers["training"].num_subjects)
-        self.mean_events = max(self.pass_events / max(self.pass_subjects, 1.0), 1.0)
         # buffers are constants, which need not be sent around in every step
         self.parallel = DistributedDataParallel(model, gradient_as_bucket_view=True, broadcast_buffers=False)
         self.averaged = copy.deepcopy(model).requires_grad_(False)
@@ -238,10 +236,9 @@ class Trainer:
         shares = {"static": all_random / self.pass_subjects, "event": all_events / max(self.pass_events, 1.0)}
         set_rates(self.optimizer, rates, shares, full=self.settings.learning_rate)
         static_nats, event_nats, past = self._nats(self.parallel, batch, past)
-        static, event = static_nats.sum() * batch.random_weight, event_nats.sum((0, 2))
-        weighted = event @ place_weights(batch.first_event, len(event), mean=self.mean_events).to(event)
+        static, event = static_nats.sum() * batch.random_weight, event_nats.sum()
         # DDP averages gradients over ranks; this makes them those of the mean over all ranks' rows
-        loss = self.ranks.num_ranks * (static / max(all_random, 1.0) + weighted / max(all_events, 1.0))
+        loss = self.ranks.num_ranks * (static / max(all_random, 1.0) + event / max(all_events, 1.0))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM, foreach=True)
@@ -250,7 +247,7 @@ class Trainer:
         decay = min(AVERAGE_DECAY, (1 + progress.step) / (10 + progress.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
-        return (static.detach(), num_random, event.detach().sum(), num_events), past
+        return (static.detach(), num_random, event.detach(), num_events), past
 
     def _nats(self, model: torch.nn.Module, batch: Batch, past: Past | None) -> tuple[Tensor, Tensor, Past | None]:
         """The model's answer to a batch, which goes on from the past where it does not begin histories."""
@@ -326,19 +323,6 @@ class Trainer:
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.number_format == BFLOAT16)
-
-
-def place_weights(first_event: int, num_steps: int, *, mean: float) -> Tensor:
-    """weights_T of the events of a window in the loss: they fall with the square root of the place in the history.
-
-    A history's first events decide what it goes on to repeat, and are few: by events alone they are learned last.
-
-    Args:
-        first_event: of the window, from 0.
-        mean: events of a history.
-    """
-    places = torch.arange(first_event + 1, first_event + num_steps + 1)
-    return (mean / places) ** PLACE_POWER
 
 
 def mean_error(values: NDArray[np.float64], count: float) -> float:

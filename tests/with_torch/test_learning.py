@@ -38,7 +38,7 @@ def test_subjects_repeat_as_much_as_they_do(tmp_path):
     distinct = np.array([len(set(history)) for history in events.tolist()])
     assert np.mean(distinct <= 4) > 0.25
     assert np.mean(distinct >= 14) > 0.4
-    assert np.mean((distinct > 4) & (distinct < 14)) < 0.2
+    assert np.mean((distinct > 4) & (distinct < 14)) < 0.15
 
 
 def sampled_after(histories, folder, *, num_codes, learning_rate, num_subjects=1024, dropout=0.0):
