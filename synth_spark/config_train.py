@@ -40,7 +40,10 @@ class TrainSettings(Section):
     width: int = Field(128, ge=8, le=1024, description="width of the recurrent history")
     hidden: int = Field(64, ge=8, le=512, description="width of each sub-column's head")
     dropout: float = Field(
-        0.05, ge=0.0, lt=1.0, description="dropout on inputs of the heads, fivefold on static columns and on the past as a whole"
+        0.05,
+        ge=0.0,
+        lt=1.0,
+        description="dropout on inputs of the heads, fivefold on static columns and on the past as a whole",
     )
     learning_rate: float = Field(4e-3, gt=0.0, lt=1.0, description="peak learning rate of AdamW")
     batch_events: int | None = Field(

@@ -127,6 +127,27 @@ def batches(part: Window, window_events: int) -> list[Batch]:
     return [make_batch(part, step) for step in steps]
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_event_without_its_past_costs_the_same_whatever_that_was(model, monkeypatch, shown):
+    monkeypatch.setattr(model.events, "_shown", lambda num_subjects: torch.full((num_subjects, 1), float(shown)))
+    steps = network.FIRST_EVENT_FROM + 4
+    static, lengths = torch.tensor([[1, 3]]), torch.tensor([steps])
+    generator = torch.Generator().manual_seed(0)
+    events = torch.stack([torch.randint(0, k, (1, steps), generator=generator) for k in toy.EVENT_CARDINALITIES], 2)
+    other = torch.cat([(events[:, :8] + 1) % torch.tensor(toy.EVENT_CARDINALITIES), events[:, 8:]], 1)
+    model.events.pairs.calibrated.fill_(False)  # pairs with the event before are no part of training
+    with torch.no_grad():
+        nats = [model.event_nats(static, codes, lengths)[0][:, 8:] for codes in (events, other)]
+    assert (nats[0] - nats[1]).abs().amax() < 1e-5 if not shown else (nats[0] != nats[1]).all()
+
+
+def test_hidden_pasts_are_some_in_training_and_none_otherwise(config):
+    torch.manual_seed(0)
+    events = SequenceModel(config).events
+    assert config.history_dropout == 0.5  # five times .1
+    assert 400 < events.train()._shown(1000).sum() < 600 and events.eval()._shown(1000).all()
+
+
 def test_the_past_carries_no_gradient(model):
     first, second, *_ = batches(toy.long_window(7), 8)
     model.train()
