@@ -18,7 +18,7 @@ from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
 from synth_spark.json_file import read_json
 
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Recalled:
             logits: NK of each sub-column, without what is recalled.
             hidden: CNH, what made them.
             pairs: NK to add of each sub-column.
-            shown: N1, 0 where nothing is recalled but what time and the plan forbid.
+            shown: N1, 0 where nothing is recalled; what time forbids, and the plan of period and first event, holds.
         """
         gates = self.recall.gates(hidden, self.standing) * shown
         found = []
