@@ -30,12 +30,12 @@ class Cost:
         return low, high
 
 
-START_UP = Cost((11.0, 15.1))
+START_UP = Cost((11.0, 13.2))
 COSTS = {
-    "encode": Cost((29.7, 41.1), (2.5, 5.4)),
-    "sample": Cost((6.6, 13.7), (2.4, 2.9)),
-    "decode": Cost((4.7, 8.9), (1.2, 1.9)),
-    "qa": Cost((52.1, 99.2), (24.9, 28.2)),
+    "encode": Cost((29.7, 38.6), (2.5, 7.8)),
+    "sample": Cost((6.0, 10.1), (2.6, 3.2)),
+    "decode": Cost((4.7, 8.9), (1.0, 1.9)),
+    "qa": Cost((52.1, 86.6), (23.8, 24.9)),
     "publish": Cost((4.4, 6.6), (0.2, 0.2)),
 }
-PEAK_BYTES = (3_932_114_944, 7_014_259_712)  # of all processes of a run together, the least and the most
+PEAK_BYTES = (3_932_114_944, 7_141_237_760)  # of all processes of a run together, the least and the most
