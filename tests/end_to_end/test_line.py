@@ -16,7 +16,9 @@ import pytest
 from mlflow import MlflowClient
 
 from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, STAGES_TABLE, SUBJECTS_TABLE
+from synth_spark.errors import ContractError
 from synth_spark.pipeline.runs import DONE, FAILED, STAGES, RunState, newest_run, runs_of
+from synth_spark.pipeline.stages import run_stage
 from tests.gates import OPEN_GATE
 
 if TYPE_CHECKING:
@@ -147,6 +149,9 @@ def test_killed_in_sample_and_refused_by_the_gate_it_publishes_when_forced(
     forced = made_line.call("run", strict, "--force")
     assert forced.returncode == 0, forced.stdout + forced.stderr
     assert newest_run(made_line.workspace, "made").next_stage is None
+    with pytest.raises(ContractError, match="is published, so its rows must not change; start a new run"):
+        run_stage("decode", strict)
+    assert read_published(spark, made_line.workspace.root, "events").count() == events
     *others, last = _publications(spark, made_line)
     assert others == before and (last.run_id, last.forced, last.gate) == (killed.run_id, True, "failed")
     assert any("accuracy" in criterion for criterion in last.failed_criteria)
