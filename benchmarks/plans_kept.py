@@ -45,7 +45,7 @@ def figures_of(rows: DataFrame, config: ModelConfig) -> dict[str, float]:
     week, day = events[:, 0], events[:, 1]
     weekday = day[np.maximum.accumulate(np.where(day == SAME_DAY, 0, np.arange(len(day))))]
     found = {
-        f"begins_elsewhere.{first.event_column}": float(_elsewhere(first, static, events[firsts], config).mean())
+        f"begins_elsewhere.{first.event_column}": float(_elsewhere(first, static, events[firsts]).mean())
         for first in config.firsts
     }
     in_last_week = week == week[lasts][owner]
@@ -58,11 +58,8 @@ def figures_of(rows: DataFrame, config: ModelConfig) -> dict[str, float]:
     }
 
 
-def _elsewhere(first: PlannedFirst, static: Codes, events: Codes, config: ModelConfig) -> NDArray[np.bool_]:
-    place = static[:, first.static_column]
-    if first.slices > 1:
-        place = place * first.slices + static[:, first.static_column + 1]
-    code = events[:, first.event_column]
+def _elsewhere(first: PlannedFirst, static: Codes, events: Codes) -> NDArray[np.bool_]:
+    place, code = first.place(static), events[:, first.event_column]
     return (code < np.take(first.lows, place)) | (code > np.take(first.highs, place))
 
 

@@ -132,8 +132,7 @@ class Codebook:
     @property
     def lasting_columns(self) -> list[tuple[int, int, int]]:
         """Where an event's and a subject's codes hold each sub-column of what lasts, and how many codes it has."""
-        starts = list(accumulate((len(spec.cardinalities) for spec in self.event_fields), initial=0))
-        static = list(accumulate((len(spec.cardinalities) for spec in self.static_fields), initial=0))
+        starts, static = _starts(self.event_fields), _starts(self.static_fields)
         planned = len(self.lasting) + len(self.varieties) + (3 if self.time is not None else 1)
         first = len(self.static_fields) - planned
         return [
@@ -145,8 +144,7 @@ class Codebook:
     @property
     def planned_varieties(self) -> list[tuple[int, int, FieldSpec]]:
         """Where an event's codes hold that of a field, where a subject's hold that of its variety, and the variety."""
-        starts = list(accumulate((len(spec.cardinalities) for spec in self.event_fields), initial=0))
-        static = list(accumulate((len(spec.cardinalities) for spec in self.static_fields), initial=0))
+        starts, static = _starts(self.event_fields), _starts(self.static_fields)
         first = len(self.static_fields) - len(self.varieties) - (3 if self.time is not None else 1)
         return [
             (starts[position], static[place], self.static_fields[place])
@@ -217,3 +215,8 @@ def _table(document: dict[str, Any] | None) -> Any:
 def _field(document: dict[str, Any]) -> FieldSpec:
     tuples = {name: tuple(document[name]) for name in ("cardinalities", "columns")}
     return FieldSpec(**{**document, **tuples})
+
+
+def _starts(fields: tuple[FieldSpec, ...]) -> list[int]:
+    """The sub-column that each field begins with."""
+    return list(accumulate((len(spec.cardinalities) for spec in fields), initial=0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
@@ -51,8 +50,7 @@ class HistoryEncoder:
     def __init__(self, codebook: Codebook) -> None:
         self._book = codebook
         self._encoders = [encoder_of(spec) for spec in codebook.value_fields]
-        ends = list(accumulate((len(spec.cardinalities) for spec in codebook.event_fields), initial=0))
-        self._lasting = [code for place in codebook.lasting for code in range(ends[place], ends[place + 1])]
+        self._lasting = [event_column for event_column, _, _ in codebook.lasting_columns]
         if codebook.time is not None:
             assert codebook.start and codebook.period and codebook.elapsed, "there is a clock"
             self._start, self._end = number.UnitsEncoder(codebook.start), int(codebook.time["end"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,11 @@ class PlannedFirst:
     slices: int
     lows: tuple[int, ...]
     highs: tuple[int, ...]
+
+    def place(self, static_codes: Any) -> Any:
+        """c_N of static_codes_NS, an array or a tensor."""
+        code = static_codes[:, self.static_column]
+        return code if self.slices == 1 else code * self.slices + static_codes[:, self.static_column + 1]
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,8 @@ class Plans(nn.Module):
 
     def _first(self, place: int, static_codes: Tensor) -> Tensor:
         """Lowest and highest code of a planned first sub-column: N2."""
-        first, bounds = self.firsts[place], getattr(self, f"firsts{place}")
-        code = static_codes[:, first.static_column]
-        if first.slices > 1:
-            code = code * first.slices + static_codes[:, first.static_column + 1]
-        return bounds[code]
+        bounds: Tensor = getattr(self, f"firsts{place}")
+        return bounds[self.firsts[place].place(static_codes)]
 
     def ends_too_early(self, static_codes: Tensor) -> Tensor | None:
         """Ends N(periods + 1) that a start rules out, of static_codes_NS as far as they are drawn; None without one."""
