@@ -14,7 +14,8 @@ import numpy as np
 from synth_spark.qa.records import Records, nearest
 from synth_spark.rates import Rate, difference, excess_risk
 
-ATTACKS = 500  # targets, or predicates, of each kind
+ATTACKS = 500  # predicates of each kind, and targets of attribute disclosure
+TARGETS = 2_000  # of linkability and inference: fewer refuse by chance where nearly all holdout targets are hit as well
 PREDICATE_COLUMNS = (3, 6)  # columns of a predicate, from and to below
 LINKED = 10  # closest synthetic subjects among which both sides must meet
 SECRETS = 8  # columns that are guessed
@@ -45,7 +46,7 @@ def risk_figures(training: Records, holdout: Records, synthetic: Records, *, see
         if predicates:
             rates = [float(np.mean([_singles_out(p, records) for p in predicates])) for records in (training, holdout)]
             figures |= named_risk(name, rates[0], rates[1], len(predicates))
-    count = min(ATTACKS, len(training))
+    count = min(TARGETS, len(training))
     columns = rng.permutation(training.values.shape[1])
     sides = np.sort(columns[: len(columns) // 2]), np.sort(columns[len(columns) // 2 :])
     linked = [_linked(targets.head(count), synthetic, sides) for targets in (training, holdout)]
