@@ -2,7 +2,7 @@
 
 A sub-column's bits are what its code costs on validation rows (subjects or events): by the model, which sees the
 columns before it and the past, and by the marginal alone. The difference is what the model learned of how the column
-hangs together with the rest.
+hangs together with the rest. How much of what it makes of the past is kept (train/shrink.py) is told beside.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ class SubColumn:
     cardinality: int
     model_bits: float
     marginal_bits: float
+    past_share: float | None  # of what it made of its past; subjects have none
+
+    @property
+    def past_text(self) -> str:
+        """past_share for tables."""
+        return "-" if self.past_share is None else f"{self.past_share:.2f}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def explain(model_folder: Path) -> Explanation:
     ]
     try:
         columns = tuple(
-            SubColumn(*name, bits["model"], bits["marginal"])
+            SubColumn(*name, *(bits[key] for key in ("model", "marginal", "past")))
             for name, bits in zip(named, facts["learned"], strict=True)
         )
     except (KeyError, ValueError, TypeError):
@@ -88,11 +94,12 @@ def as_text(explanation: Explanation) -> str:
     ]
     lines += [
         "",
-        f"{'table':<9} {'field':<{width}} {'part':>4} {'codes':>6} {'bits':>8} {'marginal':>9} {'learned':>8}",
+        f"{'table':<9} {'field':<{width}} {'part':>4} {'codes':>6} {'bits':>8} {'marginal':>9} {'learned':>8} "
+        f"{'past':>5}",
     ]
     lines += [
         f"{column.table:<9} {column.field:<{width}} {column.part:>4} {column.cardinality:>6} {column.model_bits:>8.3f} "
-        f"{column.marginal_bits:>9.3f} {column.marginal_bits - column.model_bits:>8.3f}"
+        f"{column.marginal_bits:>9.3f} {column.marginal_bits - column.model_bits:>8.3f} {column.past_text:>5}"
         for column in explanation.sub_columns
     ]
     for table in dict.fromkeys(column.table for column in explanation.sub_columns):

@@ -156,6 +156,15 @@ class EventNetwork(nn.Module):
         for part in maps:
             nn.init.uniform_(part.weight, -bound, bound)
 
+    def past_maps(self) -> list[Tensor]:
+        """Weights whose scaling, sub-column by sub-column (their first axis), scales what it makes of the past."""
+        of_columns = self.from_past.weight.view(self.heads.num_columns, self.heads.hidden, -1)
+        return [of_columns[..., : -self.position.width], *self.first_maps(), *self.recall.gate_maps()]
+
+    def first_maps(self) -> list[Tensor]:
+        """Likewise, of what it makes of the first event directly."""
+        return [self.from_first.weight.view(self.heads.num_columns, self.heads.hidden, -1)]
+
     def forward(
         self, static_codes: Tensor, event_codes: Tensor, num_events: Tensor, past: Past | None
     ) -> tuple[Tensor, Past]:

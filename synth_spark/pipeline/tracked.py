@@ -114,6 +114,8 @@ def _trained(run: OpenRun, figures: dict[str, Any]) -> None:
     for column in explain(run.paths.checkpoint / "model").sub_columns:
         name = f"{column.table}.{column.field}.{column.part}"
         bits |= {f"bits.{name}": column.model_bits, f"bits_marginal.{name}": column.marginal_bits}
+        if column.past_share is not None:
+            bits[f"past_share.{name}"] = column.past_share
     run.tracker.metrics(bits)
     package = Path(synth_spark.__file__).parent
     versions = _installed(_REQUIREMENTS)

@@ -268,10 +268,12 @@ def _learned(explanation: Explanation | None) -> Table:
             f"{column.marginal_bits:.3f}",
             f"{column.model_bits:.3f}",
             f"{column.marginal_bits - column.model_bits:.3f}",
+            column.past_text,
         )
         for column in columns
     ]
-    return Table(("Code", "Values", "Bits by its marginal", "Bits by the model", "Learned"), tuple(rows))
+    names = ("Code", "Values", "Bits by its marginal", "Bits by the model", "Learned", "Share of its past")
+    return Table(names, tuple(rows))
 
 
 def lineage_of(result: QaResult, software: Mapping[str, str], drawn_from: str | None) -> dict[str, str]:

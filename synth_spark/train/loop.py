@@ -11,6 +11,7 @@ import copy
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -41,6 +42,7 @@ WARM_UP_STEPS = 50
 AVERAGE_DECAY = 0.99  # of the exponential moving average of weights, per step
 MAX_GRADIENT_NORM = 5.0
 EVALUATION_EVENTS = 8192
+SAMPLED_STEPS = 16  # of the first window, where some validation events stand for all
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Costs:
     by_column: NDArray[np.float64]  # (S+E,), of all subjects of all ranks
     num_subjects: float  # of all ranks
     by_part: dict[str, NDArray[np.float64]]  # part of the network -> (subjects of this rank,), in the reader's order
+
+    @property
+    def mean(self) -> float:
+        """Per subject."""
+        return float(self.by_column.sum() / max(self.num_subjects, 1))
 
 
 class Pass:
@@ -268,23 +275,36 @@ class Trainer:
 
     def validation_costs(self, model: SequenceModel) -> Costs:
         """What all validation subjects of all ranks cost."""
-        model.eval()
         by_column = np.zeros(len(model.config.static_cardinalities) + len(model.config.event_cardinalities))
         by_part: dict[str, list[NDArray[np.float64]]] = {part: [np.zeros(0)] for part in ("static", "event")}
-        past: Past | None = None
-        with torch.no_grad():
-            for window in self.readers["validation"].windows(seed=0, shuffle=False):
-                static_of, events_of = np.zeros((2, len(window.num_events)))
-                for step in self._plan(window, EVALUATION_EVENTS, np.random.default_rng(0)):
-                    static_nats, event_nats, past = self._nats(model, make_batch(window, step), past)
-                    static, event = static_nats.double().cpu().numpy(), event_nats.double().sum(1).cpu().numpy()
-                    by_column += np.concatenate([static.sum(0), event.sum(0)])
-                    static_of[step.random_rows] += static.sum(1)
-                    events_of[step.rows] += event.sum(1)[: len(step.rows)]
-                by_part["static"].append(static_of)
-                by_part["event"].append(events_of)
+        for window in self.readers["validation"].windows(seed=0, shuffle=False):
+            static_of, events_of = np.zeros((2, len(window.num_events)))
+            for step, static, event in self._costs(model, window):
+                by_column += np.concatenate([static.sum(0), event.sum(0)])
+                static_of[step.random_rows] += static.sum(1)
+                events_of[step.rows] += event.sum(1)[: len(step.rows)]
+            by_part["static"].append(static_of)
+            by_part["event"].append(events_of)
         *of_all, num_subjects = summed(*by_column, self.readers["validation"].num_subjects)
         return Costs(np.asarray(of_all), num_subjects, {part: np.concatenate(own) for part, own in by_part.items()})
+
+    def event_costs(self, model: SequenceModel) -> NDArray[np.float64]:
+        """What a sample of the validation events of all ranks costs, always the same one: nats, shape (E,)."""
+        total = np.zeros(len(model.config.event_cardinalities))
+        for window in islice(self.readers["validation"].windows(seed=0, shuffle=False), 1):
+            total += sum(event.sum(0) for _, _, event in islice(self._costs(model, window), SAMPLED_STEPS))
+        return np.asarray(summed(*total))
+
+    @torch.no_grad()
+    def _costs(
+        self, model: SequenceModel, window: Window
+    ) -> Iterator[tuple[Step, NDArray[np.float64], NDArray[np.float64]]]:
+        """What validation subjects cost, step by step: nats of static codes (R, S) and of the step's events (B, E)."""
+        model.eval()
+        past: Past | None = None
+        for step in self._plan(window, EVALUATION_EVENTS, np.random.default_rng(0)):
+            static_nats, event_nats, past = self._nats(model, make_batch(window, step), past)
+            yield step, static_nats.double().cpu().numpy(), event_nats.double().sum(1).cpu().numpy()
 
     def _note_epoch(self, figures: dict[str, float], costs: Costs, seconds: float) -> None:
         progress = self.progress

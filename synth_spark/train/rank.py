@@ -35,7 +35,7 @@ from synth_spark.seeds import derive
 from synth_spark.train.batches import ManifestReader, SequenceReader, files_of_rank
 from synth_spark.train.calibrate import calibrate, set_groups
 from synth_spark.train.learned import learned_bits
-from synth_spark.train.loop import Trained, Trainer
+from synth_spark.train.loop import Costs, Trained, Trainer
 from synth_spark.train.marginals import Marginals
 from synth_spark.train.pair_counts import PairTables
 from synth_spark.train.ranks import (
@@ -46,6 +46,7 @@ from synth_spark.train.ranks import (
     rank_from_environment,
     summed_tensors,
 )
+from synth_spark.train.shrink import shrink_past
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,10 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         )
         trained = trainer.fit()
         model.load_state_dict(trained.best)
-        learned = _learned(trainer, rows)
-        figures = _figures(trained, trainer, ranks, job)
+        past = _shrink_past(trainer)
+        costs = trainer.validation_costs(model)
+        learned = _learned(trainer, costs, past, rows)
+        figures = _figures(trained, trainer, ranks, job) | {"validation.loss": costs.mean}
         set_groups(model, targets)
         pairs = _pairs(model, readers[TRAINING])
     # the other ranks are done, and need not wait, which they do no longer than the group's time limit
@@ -198,11 +201,22 @@ def _pairs(model: SequenceModel, reader: SequenceReader) -> PairTables:
     return tables
 
 
-def _learned(trainer: Trainer, training: list[torch.Tensor]) -> list[dict[str, float]]:
-    """Bits per sub-column of the weights that are kept, before calibration."""
-    costs = trainer.validation_costs(trainer.model)
+def _shrink_past(trainer: Trainer) -> list[float | None]:
+    """Of each sub-column, what share of its past it keeps; static ones have none. All ranks come to the same."""
+    model = trainer.model
+    without: list[float | None] = [None] * len(model.config.static_cardinalities)
+    if model.events is None:
+        return without
+    return without + shrink_past(model.events, lambda: trainer.event_costs(model)).tolist()
+
+
+def _learned(
+    trainer: Trainer, costs: Costs, past: list[float | None], training: list[torch.Tensor]
+) -> list[dict[str, float | None]]:
+    """Of each sub-column: its bits under the weights that are kept, before calibration, and its share of the past."""
     _, validation = _counts(trainer.model, trainer.readers[VALIDATION])
-    return learned_bits(costs.by_column.tolist(), training, validation)
+    bits = learned_bits(costs.by_column.tolist(), training, validation)
+    return [{**of_column, "past": share} for of_column, share in zip(bits, past, strict=True)]
 
 
 def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob) -> dict[str, Any]:
@@ -210,7 +224,6 @@ def _figures(trained: Trained, trainer: Trainer, ranks: RankInfo, job: TrainJob)
     return {
         "epochs": progress.epoch,
         "best_epoch": progress.latest.best_epoch,
-        "validation.loss": progress.best_loss,
         "train.seconds_to_stop": progress.seconds,
         "train.seconds_to_best": progress.latest.seconds_to_best,
         "train.events_per_second": progress.events / max(progress.seconds, 1e-9),

@@ -15,7 +15,12 @@ from synth_spark.report.page import render_page
 from tests import toy
 from tests.plain.qa_example import example_result
 
-LEARNED = [{"model": 1.0, "marginal": 2.5}, {"model": 1.5, "marginal": 1.5}, *[{"model": 0.25, "marginal": 3.0}] * 2]
+LEARNED = [
+    {"model": 1.0, "marginal": 2.5, "past": None},
+    {"model": 1.5, "marginal": 1.5, "past": None},
+    {"model": 0.25, "marginal": 3.0, "past": 0.75},
+    {"model": 0.25, "marginal": 3.0, "past": 0.0},
+]
 
 
 @pytest.fixture
@@ -44,6 +49,12 @@ def test_sub_columns_have_names_codes_and_bits(model_folder: Path) -> None:
         ("events", "e0", 1, 7),
         ("events", "e1", 1, 12),
     ]
+    assert [(c.past_share, c.past_text) for c in found.sub_columns] == [
+        (None, "-"),
+        (None, "-"),
+        (0.75, "0.75"),
+        (0.0, "0.00"),
+    ]
     assert found.bits("events") == (0.5, 6.0) and found.bits("subjects") == (2.5, 4.0)
     assert found.facts == {"num_parameters": 12345, "epochs": 3, "validation.loss": 1.23456789}
 
@@ -53,8 +64,8 @@ def test_the_command_prints_a_line_per_sub_column(model_folder: Path, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert "num_parameters   12,345" in lines
     assert [line.split() for line in lines if line.startswith("events")] == [
-        ["events", "e0", "1", "7", "0.250", "3.000", "2.750"],
-        ["events", "e1", "1", "12", "0.250", "3.000", "2.750"],
+        ["events", "e0", "1", "7", "0.250", "3.000", "2.750", "0.75"],
+        ["events", "e1", "1", "12", "0.250", "3.000", "2.750", "0.00"],
         ["events", "all", "0.500", "6.000", "5.500"],
     ]
 
