@@ -157,9 +157,9 @@ class EventNetwork(nn.Module):
             nn.init.uniform_(part.weight, -bound, bound)
 
     def past_maps(self) -> list[Tensor]:
-        """Weights whose scaling, sub-column by sub-column (their first axis), scales what it makes of the past."""
+        """Weights whose scaling, column by column (the first axis), scales what its head is given of the past."""
         of_columns = self.from_past.weight.view(self.heads.num_columns, self.heads.hidden, -1)
-        return [of_columns[..., : -self.position.width], *self.first_maps(), *self.recall.gate_maps()]
+        return [of_columns[..., : -self.position.width], *self.first_maps()]
 
     def first_maps(self) -> list[Tensor]:
         """Likewise, of what it makes of the first event directly."""

@@ -122,10 +122,6 @@ class Recall(nn.Module):
         days_left = torch.arange(_WEEKDAYS, 0, -1)
         self.stay = nn.Parameter((days_left / days_left.float().mean()).log()) if time.day else None
 
-    def gate_maps(self) -> list[Tensor]:
-        """Weights of what gates are but for what a plan demands, first axis C: scaling them scales gates."""
-        return [self.weight, self.bias, self.of_variety]
-
     def gates(self, hidden: Tensor, standing: Standing) -> Tensor:
         """gates_CN3: what a code's logit gets if it came, by how often, and if it came just before.
 

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 
 from synth_spark.codebook import Codebook
 from synth_spark.columns import TRAINING, VALIDATION
@@ -31,6 +33,7 @@ from synth_spark.machine import freed_memory_kept
 from synth_spark.manifest import Manifest
 from synth_spark.model.checkpoint import model_config_of, save_checkpoint
 from synth_spark.model.network import SequenceModel
+from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.batches import ManifestReader, SequenceReader, files_of_rank
 from synth_spark.train.calibrate import calibrate, set_groups
@@ -46,7 +49,7 @@ from synth_spark.train.ranks import (
     rank_from_environment,
     summed_tensors,
 )
-from synth_spark.train.shrink import shrink_past
+from synth_spark.train.shrink import TRIALS, shrink_past
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,13 @@ def _shrink_past(trainer: Trainer) -> list[float | None]:
     without: list[float | None] = [None] * len(model.config.static_cardinalities)
     if model.events is None:
         return without
-    return without + shrink_past(model.events, lambda: trainer.event_costs(model)).tolist()
+    with track(TRIALS if trainer.ranks.is_first else 0, description="shares of the past", unit="trials") as bar:
+
+        def costs() -> NDArray[np.float64]:
+            bar.update()
+            return trainer.event_costs(model)
+
+        return without + shrink_past(model.events, costs).tolist()
 
 
 def _learned(

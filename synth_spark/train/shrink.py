@@ -17,6 +17,7 @@ from torch import Tensor
 from synth_spark.model.network import EventNetwork
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+TRIALS = 2 * len(SHARES)  # how often costs are asked for
 
 
 @torch.no_grad()

@@ -28,7 +28,8 @@ def _run(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
 
 
-def test_settings_that_others_rely_on(spark: SparkSession) -> None:
+def test_settings_that_others_rely_on(spark_session: SparkSession) -> None:
+    spark = spark_session  # as it comes
     assert spark.sparkContext.master == "local[2,4]"
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert spark.conf.get("spark.sql.adaptive.enabled") == "true"
