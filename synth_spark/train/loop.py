@@ -268,7 +268,7 @@ class Trainer:
             costs.by_column / max(costs.num_subjects, 1), [len(self.model.config.static_cardinalities)]
         )
         return {
-            "validation.loss": float(static.sum() + event.sum()),
+            "validation.loss": costs.mean,
             "validation.loss.static": float(static.sum()),
             "validation.loss.event": float(event.sum()),
         }
