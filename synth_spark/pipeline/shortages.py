@@ -16,9 +16,10 @@ _SIGNS = {
     f"(synth-spark clean removes what no run needs), or choose another output.root or TMPDIR; {_GO_ON}",
     r"Read-only file system|readonly database": "output.root: its disk is mounted read-only; have it mounted "
     f"writable, or choose another output.root; {_GO_ON}",
-    r"^\s*(numpy\.\S*)?(_Array)?MemoryError|DefaultCPUAllocator: can't allocate|Cannot allocate memory": "memory: a "
-    "Python process ran out of it; give more to the machine, or on a cluster spark.executor.pyspark.memory or "
-    f"spark.executor.memoryOverhead, or set sample.chunk_subjects lower in a new run; {_GO_ON}",
+    r"^\s*(numpy\.\S*)?(_Array)?MemoryError|DefaultCPUAllocator: can't allocate|Cannot allocate memory"
+    r"|^\s*ImportError: .*failed to map segment from shared object": "memory: a Python process ran out of it; give "
+    "more to the machine, or on a cluster spark.executor.pyspark.memory or spark.executor.memoryOverhead, "
+    f"or set sample.chunk_subjects lower in a new run; {_GO_ON}",
     "CUDA out of memory": "memory: the GPU has too little for training; set train.batch_events lower, or "
     f"train.device: cpu, in a new run; {_GO_ON}",
     r"java\.lang\.OutOfMemoryError": "memory: Spark's Java process ran out of it; give it more "

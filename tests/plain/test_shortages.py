@@ -22,6 +22,10 @@ from synth_spark.pipeline.shortages import shortage
         (MemoryError(), "memory: a Python process"),
         (RuntimeError("Job aborted\n  numpy.core._exceptions._ArrayMemoryError: no"), "memory: a Python process"),
         (RuntimeError("Job aborted\nMemoryError: Unable to allocate 3 GiB"), "memory: a Python process"),
+        (
+            RuntimeError("x: Traceback\nImportError: libtorch.so: failed to map segment from shared object"),
+            "memory: a Python process",
+        ),
         (RuntimeError("rank 0: OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"), "memory: the GPU"),
         (RuntimeError("x: java.lang.OutOfMemoryError: Java heap space"), "memory: Spark's Java process"),
         (ValueError("a value of the source that says MemoryError"), None),
