@@ -165,13 +165,12 @@ def main() -> None:
     config = made.write_config(
         folder, train={**QUICK, "max_epochs": 1}, qa={"gate": OPEN_GATE, "max_evaluations": 1000}
     )
-    outcomes = []
     for drill in (together, apart):
         started = time.monotonic()
-        outcomes.append(drill(folder, config, asked.lines))
-        print(f"{outcomes[-1].fault}: held, {time.monotonic() - started:.0f} s: {outcomes[-1].seen}", flush=True)
+        outcome = drill(folder, config, asked.lines)
+        note(outcome)
+        print(f"{outcome.fault}: held, {time.monotonic() - started:.0f} s: {outcome.seen}", flush=True)
     shutil.rmtree(folder)
-    note(outcomes)
 
 
 if __name__ == "__main__":
