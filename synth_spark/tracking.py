@@ -141,6 +141,10 @@ class Tracker:
         """A copy of a file."""
         self._submit(lambda: self._client.log_artifact(self.mlflow_run_id, str(file)))
 
+    def text(self, name: str, content: str) -> None:
+        """A file of this name and content."""
+        self._submit(lambda: self._client.log_text(self.mlflow_run_id, content, name))
+
     def tags(self, values: Mapping[str, str]) -> None:
         """Tags of the run."""
         self._submit(lambda: self._log(self.mlflow_run_id, [], _tags(values)))

@@ -16,10 +16,10 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from synth_spark.columns import RUNS_TABLE, TRAINING, VALIDATION
-from synth_spark.config import Config, load_config
+from synth_spark.config import load_config
 from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
-from synth_spark.pipeline.inventory import bytes_of, publication_of, told_bytes
+from synth_spark.pipeline.inventory import bytes_of, publication_of, told_bytes, unreadable_runs
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.removal import delete_run
@@ -60,26 +60,31 @@ def erase(config_path: str | Path, keys_file: Path, *, remedy: str | None, agree
         keys = read_keys(spark, keys_file)
         shown = newest(spark, workspace.published / RUNS_TABLE)
         shown_id = shown.run_id if shown is not None else None
-        say(f"{keys.count():,} subjects to look for in the runs of {config.name} in {workspace.root}")
-        held = [run for run in _search(spark, workspace, config, keys) if run.answer.holds]
+        say(f"{keys.count():,} subjects to look for in the runs in {workspace.root}")
+        held = [run for run in _search(spark, workspace, keys) if run.answer.holds]
         keys.unpersist()
+    unreadable = unreadable_runs(workspace)
     for run in held:
         _tell(run, shown_id)
-    if not held:
+    for paths in unreadable:
+        say(f"run {paths.run_id}: counts as holding them, since its record cannot be read: {paths.folder}")
+    if not held and not unreadable:
         say("no run holds any of them")
         return
     say("yours to clear: the source and its versions, copies outside the workspace, what MLflow keeps")
     if remedy == DELETE:
-        _delete(config_path, held, shown_id, agreed)
+        _delete(config_path, [paths.run_id for paths in unreadable], held, shown_id, agreed)
     elif remedy == MARK:
+        if unreadable:
+            say("what has no readable record cannot be marked, nor does any stage work on it")
         _mark(held, agreed)
 
 
-def _search(spark: SparkSession, workspace: Workspace, config: Config, keys: DataFrame) -> list[_Held]:
-    """Every encoded run with its answer; runs that read the same are asked about once."""
+def _search(spark: SparkSession, workspace: Workspace, keys: DataFrame) -> list[_Held]:
+    """Every encoded run, whatever its config's name, with its answer; runs that read the same are asked about once."""
     answers: dict[str, Answer] = {}
     found = []
-    for state in runs_of(workspace, config.name):
+    for state in runs_of(workspace):
         paths = workspace.run(state.run_id)
         if "encode" not in state.stages:
             continue
@@ -124,15 +129,19 @@ def _tell(run: _Held, shown: str | None) -> None:
         say(f"  marked for retraining: {state.retrain}")
 
 
-def _delete(config_path: str | Path, held: list[_Held], shown: str | None, agreed: Callable[[str], bool]) -> None:
-    if any(run.state.run_id == shown for run in held):
+def _delete(
+    config_path: str | Path, unreadable: list[str], held: list[_Held], shown: str | None, agreed: Callable[[str], bool]
+) -> None:
+    # generations before the run whose sequences they read
+    doomed = unreadable + [run.state.run_id for run in reversed(held)]
+    if shown in doomed:
         raise ContractError(
             f"run {shown}: the views show it, so its rows must stay for now; publish a run without these subjects "
             f"first (take them out of the source, then: synth-spark run {config_path} --fresh), or use --mark; nothing "
             "was done"
         )
-    for run in reversed(held):  # generations before the run whose sequences they read
-        delete_run(config_path, run.state.run_id, agreed=partial(agreed, f"delete {run.state.run_id}?"))
+    for run_id in doomed:
+        delete_run(config_path, run_id, agreed=partial(agreed, f"delete {run_id}?"))
 
 
 def _mark(held: list[_Held], agreed: Callable[[str], bool]) -> None:

@@ -14,7 +14,7 @@ from synth_spark.pipeline.stages import config_of
 from synth_spark.workspace import RunPaths, Workspace
 
 
-def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> tuple[RunPaths, RunState]:
+def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> RunPaths:
     """A new run that begins after training, with the parent's model.
 
     Raises:
@@ -35,4 +35,4 @@ def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> t
     child.parent = parent.run_id
     child.stages = {stage: state.stages[stage] for stage in INHERITED}
     save_state(paths, child)
-    return paths, child
+    return paths

@@ -13,7 +13,7 @@ from synth_spark.devices import check_device, placement
 from synth_spark.errors import GateFailed, GateUndecided
 from synth_spark.pipeline.opened import OpenRun, open_run
 from synth_spark.pipeline.runs import RunState, config_digest, create_run, load_state, runs_of
-from synth_spark.pipeline.stages import adopt_config, execute
+from synth_spark.pipeline.stages import check_settings, execute
 from synth_spark.pipeline.summary import say, tell_plan, tell_summary
 from synth_spark.readers import require_reader
 from synth_spark.workspace import RunPaths, Workspace
@@ -38,15 +38,13 @@ def run_line(
     if state.next_stage is None:
         say("nothing to do: all stages are done; --fresh begins a new run")
         return paths
-    with open_run(config, workspace, paths, state, catalog=True) as run:
+    with open_run(config, workspace, paths, catalog=True) as run:
         stopped = _run_stages(run, force)
         run.save()
-        tell_summary(config, workspace, paths, state, seconds=process_seconds(), tracking=run.tracker.uri)
+        tell_summary(config, workspace, paths, run.state, seconds=process_seconds(), tracking=run.tracker.uri)
         if stopped is not None:
             raise stopped
         run.tracker.finished()
-    for failure in run.tracker.failures:
-        say(f"MLflow is not complete: {failure}")
     return paths
 
 
@@ -61,7 +59,7 @@ def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: boo
         paths = workspace.run(run_id)
         state = load_state(paths)
         if state.next_stage is not None:
-            adopt_config(config, paths, state, state.next_stage)
+            check_settings(config, paths, state.next_stage)
         return paths, state, "goes on, as asked"
     newest = None if fresh or run_id is not None else next(reversed(runs_of(workspace, config.name)), None)
     if newest is None:

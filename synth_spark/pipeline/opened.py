@@ -13,8 +13,9 @@ from synth_spark.config import Config
 from synth_spark.errors import interruption, one_line
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
-from synth_spark.pipeline.runs import RunState, save_state
+from synth_spark.pipeline.runs import RunState, load_state, save_state
 from synth_spark.pipeline.spark_totals import spark_totals
+from synth_spark.pipeline.summary import say
 from synth_spark.workspace import RunPaths, Workspace
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class OpenRun:
     tracker: Tracker
     memory: PeakMemory
     catalog: bool  # the session must know the views
+    adopted: bool = False  # its config is the run's, and MLflow knows it
     _session: SparkSession | None = field(default=None, repr=False)
     _saving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -62,27 +64,25 @@ class OpenRun:
 
 
 @contextmanager
-def open_run(
-    config: Config, workspace: Workspace, paths: RunPaths, state: RunState, *, catalog: bool
-) -> Iterator[OpenRun]:
+def open_run(config: Config, workspace: Workspace, paths: RunPaths, *, catalog: bool) -> Iterator[OpenRun]:
     """Hold a run while inside. A Spark session that is made in here is stopped at the end, one that was there stays.
 
     Raises:
-        ContractError: another process works on the run.
+        ContractError: another process works on the run, or its record is damaged.
     """
-    from synth_spark.pipeline.tracked import describe_run
     from synth_spark.tracking import ENDED, Tracker
 
-    tags = {"synth_spark.version": state.versions["synth_spark"], "git_commit": state.git_commit}
     with ExitStack() as stack:
         stack.enter_context(run_lock(paths.folder))
+        state = load_state(paths)  # now: whoever held the run before may have changed it
+        tags = {"synth_spark.version": state.versions["synth_spark"], "git_commit": state.git_commit}
         stack.enter_context(logs.configure(paths.run_id, paths.log))
         memory = stack.enter_context(PeakMemory())
         schema = None if workspace.views.catalog is None else str(workspace.views)
         tracker = Tracker(workspace.root, experiment=config.name, run_id=paths.run_id, tags=tags, schema=schema)
+        stack.callback(_tell_failures, tracker)
         stack.enter_context(tracker)
         run = OpenRun(config, workspace, paths, state, tracker, memory, catalog)
-        describe_run(run)
         found, interrupted = _has_session(), False
         try:
             yield run
@@ -100,6 +100,11 @@ def open_run(
                 # the signal that ended the run may have ended Spark's JVM, too
                 with suppress(*([Exception] if interrupted else [])):
                     run._session.stop()
+
+
+def _tell_failures(tracker: Tracker) -> None:
+    for failure in tracker.failures:
+        say(f"MLflow is not complete: {failure}")
 
 
 @contextmanager

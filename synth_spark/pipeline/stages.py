@@ -23,7 +23,6 @@ from synth_spark.pipeline.runs import (
     FAILED,
     STAGES,
     Figures,
-    RunState,
     changed_sections,
     check_usable,
     config_digest,
@@ -31,7 +30,7 @@ from synth_spark.pipeline.runs import (
     find_run,
 )
 from synth_spark.pipeline.spark_totals import work_between
-from synth_spark.pipeline.tracked import stage_ended, stage_failed
+from synth_spark.pipeline.tracked import describe_run, stage_ended, stage_failed
 from synth_spark.workspace import RunPaths, Workspace
 
 _CHANGES_PUBLISHED_ROWS = ("encode", "train", "sample", "decode")
@@ -62,16 +61,12 @@ def run_stage(
     """
     config = load_config(config_path)
     workspace = Workspace.of(config.output)
-    paths, state = _run_for(stage, config, workspace, run_id)
-    if stage == "sample" and "decode" in state.stages:
-        from synth_spark.pipeline.generations import new_generation
-
-        paths, state = new_generation(workspace, paths, state)
-    if stage == "sample":
-        state.subjects = subjects
-    with open_run(config, workspace, paths, state, catalog=stage == "publish") as run:
+    paths = _run_for(stage, config, workspace, run_id)
+    with open_run(config, workspace, paths, catalog=stage == "publish") as run:
+        if stage == "sample":
+            run.state.subjects = subjects
         figures = execute(run, stage, force=force)
-        if state.next_stage is None:
+        if run.state.next_stage is None:
             run.tracker.finished()
         else:
             run.tracker.unfinished()
@@ -86,6 +81,7 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
     """
     log = stage_logger(stage)
     _check_ready(run, stage)
+    _adopt_config(run)
     state = run.state
     state.begin(stage)
     run.save()
@@ -137,19 +133,24 @@ def _record_costs(run: OpenRun) -> None:
     record_costs(run.spark, run.workspace.published / STAGES_TABLE, run_id, costs)
 
 
-def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | None) -> tuple[RunPaths, RunState]:
+def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | None) -> RunPaths:
     if stage not in STAGES:
         raise ConfigError(f"stage: {stage!r} is unknown; allowed: {', '.join(STAGES)}")
     if stage == "encode" and (run_id is None or not workspace.run(run_id).state.exists()):
-        return create_run(workspace, config, run_id)
+        return create_run(workspace, config, run_id)[0]
     state = find_run(workspace, config.name, run_id)
     paths = workspace.run(state.run_id)
-    adopt_config(config, paths, state, stage)
-    return paths, state
+    check_usable(state)
+    check_settings(config, paths, stage)
+    if stage == "sample" and "decode" in state.stages:
+        from synth_spark.pipeline.generations import new_generation
+
+        return new_generation(workspace, paths, state)
+    return paths
 
 
-def adopt_config(config: Config, paths: RunPaths, state: RunState, stage: str) -> None:
-    """Let a run go on at `stage` with this config.
+def check_settings(config: Config, paths: RunPaths, stage: str) -> None:
+    """Whether a run may go on at `stage` with this config.
 
     Raises:
         ContractError: settings that earlier stages used have changed since.
@@ -161,8 +162,16 @@ def adopt_config(config: Config, paths: RunPaths, state: RunState, stage: str) -
             f"run {paths.run_id}: settings of earlier stages changed since ({', '.join(changed)}); "
             "start a new run with them, or give the run's own config.yml"
         )
-    state.config_digest = config_digest(config)
-    replace_text(paths.config, dump_config(config))
+
+
+def _adopt_config(run: OpenRun) -> None:
+    """The config at hand becomes the run's own, once it is held and the stage may begin: a refused one changes none."""
+    if run.adopted:
+        return
+    run.state.config_digest = config_digest(run.config)
+    replace_text(run.paths.config, dump_config(run.config))
+    describe_run(run)
+    run.adopted = True
 
 
 def config_of(paths: RunPaths) -> Config:
@@ -173,6 +182,7 @@ def config_of(paths: RunPaths) -> Config:
 def _check_ready(run: OpenRun, stage: str) -> None:
     """Earlier stages are done, and what they left belongs together."""
     check_usable(run.state)
+    check_settings(run.config, run.paths, stage)
     index, paths = STAGES.index(stage), run.paths
     missing = [earlier for earlier in STAGES[:index] if not run.state.is_done(earlier)]
     if missing:

@@ -8,9 +8,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 import synth_spark
 from synth_spark.codebook import Codebook
 from synth_spark.columns import SUBJECTS_TABLE
+from synth_spark.config import Config
 from synth_spark.config_section import Section
 from synth_spark.decode.keys import room
 from synth_spark.errors import one_line
@@ -37,7 +40,21 @@ def describe_run(run: OpenRun) -> None:
     tracker.params({"git_commit": state.git_commit, "config_digest": state.config_digest})
     if state.parent:
         tracker.tags({"synth_spark.parent": state.parent})
-    tracker.artifact(run.paths.config)
+    tracker.text("config.yml", _kept_config(run.config))
+
+
+def _kept_config(config: Config) -> str:
+    return yaml.safe_dump(_without_options(config.model_dump()), sort_keys=False, allow_unicode=True)
+
+
+def _without_options(settings: Any) -> Any:
+    """Settings without the values of reader options, which may hold credentials."""
+    if isinstance(settings, list):
+        return [_without_options(item) for item in settings]
+    if not isinstance(settings, dict):
+        return settings
+    kept = {name: _without_options(value) for name, value in settings.items()}
+    return kept | ({"options": dict.fromkeys(kept["options"], "...")} if isinstance(kept.get("options"), dict) else {})
 
 
 def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], cost: dict[str, float]) -> None:

@@ -1,7 +1,8 @@
 """Which of some subjects a source held when a run read it, and the split that each of them fell into. [spark]
 
 Nothing that a run keeps names a subject, so the source itself is asked again: the Delta version that was read, or the
-table as it stands if its content still has the digest of then.
+table as it stands, if its content still has the digest of then. A version's has, unless the table was dropped and made
+anew, or a condition of the config goes by the clock.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def find_subjects(spark: SparkSession, keys: DataFrame, config: Config, snapshot
             return Answer(None, f"source {missing[0]}: its rows have no key, so nobody can be found in them")
         changed = [table.name for table in tables if _has_changed(table, snapshot)]
         if changed:
-            return Answer(None, f"source {changed[0]}: it changed since, and what it was then is no Delta version")
+            return Answer(None, f"source {changed[0]}: what is read now is not what the run read then")
         found = _found(tables, keys).persist()
         people, marked = found.select(SUBJECT_KEY), found.where(HELD_OUT).select(SUBJECT_KEY)
         held_out = marked if config.split.holdout_where is not None else None
@@ -100,8 +101,7 @@ def _read_again(spark: SparkSession, config: Config, snapshot: Snapshot) -> list
 
 
 def _has_changed(table: ReadTable, snapshot: Snapshot) -> bool:
-    """A Delta version cannot change; anything else is told by its content."""
-    return table.name not in snapshot.versions and content_digest(table.rows) != snapshot.digests.get(table.name)
+    return content_digest(table.rows) != snapshot.digests.get(table.name)
 
 
 def _found(tables: list[ReadTable], keys: DataFrame) -> DataFrame:

@@ -18,7 +18,7 @@ from synth_spark.pipeline.line import _choose
 from synth_spark.pipeline.live import LiveMetrics
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
-from synth_spark.pipeline.stages import adopt_config
+from synth_spark.pipeline.stages import check_settings
 from synth_spark.pipeline.tracked import flat_settings
 from synth_spark.workspace import Workspace
 
@@ -94,11 +94,10 @@ def test_which_run_goes_on(workspace: Workspace) -> None:
 
 
 def test_later_settings_may_change_earlier_ones_may_not(workspace: Workspace) -> None:
-    paths, state = runs.create_run(workspace, _config())
-    adopt_config(_config(qa={"seed": 7}), paths, state, "qa")
-    assert "seed: 7" in paths.config.read_text(encoding="utf-8")
+    paths, _ = runs.create_run(workspace, _config())
+    check_settings(_config(qa={"seed": 7}), paths, "qa")
     with pytest.raises(ContractError, match="train"):
-        adopt_config(_config(train={"width": 32}), paths, state, "sample")
+        check_settings(_config(train={"width": 32}), paths, "sample")
 
 
 def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:

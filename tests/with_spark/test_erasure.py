@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -153,7 +154,36 @@ def test_where_the_source_changed_a_run_counts_as_holding_them(
     assert "no run holds any of them" in capsys.readouterr().out
     write("parquet", first=1000)
     erase(config, keys_file(tmp_path, "-5"), remedy=None, agreed=no_one)
-    assert "cannot be told: source events: it changed since" in told_of(capsys.readouterr().out, "one")
+    assert "cannot be told: source events: what is read now is not what" in told_of(capsys.readouterr().out, "one")
+
+
+def test_a_table_made_anew_has_versions_that_say_nothing(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path], capsys: Any
+) -> None:
+    config = write("delta")
+    encoded(spark, config, "one")
+    shutil.rmtree(tmp_path / "delta")
+    write("delta", first=1000)
+    spark.catalog.clearCache()
+    erase(config, keys_file(tmp_path, "7"), remedy=None, agreed=no_one)
+    assert "cannot be told: " in told_of(capsys.readouterr().out, "one")
+
+
+def test_runs_without_a_readable_record_and_of_other_names_are_not_passed_over(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path], capsys: Any
+) -> None:
+    config = write("delta")
+    paths, lost = encoded(spark, config, "one"), encoded(spark, config, "lost")
+    lost.state.write_text("{", encoding="utf-8")
+    state = runs.load_state(paths)
+    state.name = "other"
+    runs.save_state(paths, state)
+    erase(config, keys_file(tmp_path, "7"), remedy=None, agreed=no_one)
+    told = capsys.readouterr().out
+    assert told_of(told, "one").startswith("run one: holds 1 ")
+    assert "counts as holding them, since its record cannot be read" in told_of(told, "lost")
+    erase(config, keys_file(tmp_path, "7"), remedy=DELETE, agreed=lambda what: True)
+    assert not paths.folder.exists() and not lost.folder.exists()
 
 
 def test_marked_runs_are_not_worked_on_and_deleted_ones_are_gone(
@@ -166,8 +196,16 @@ def test_marked_runs_are_not_worked_on_and_deleted_ones_are_gone(
     assert asked == ["mark 1 runs for retraining?"] and not runs.load_state(paths).retrain
     erase(config, file, remedy=MARK, agreed=lambda what: True)
     assert "marked one" in capsys.readouterr().out
-    with pytest.raises(ContractError, match=r"run one: marked for retraining .*begin a new run"):
-        run_stage("train", config, "one")
+    before = paths.config.read_text(encoding="utf-8")
+    state = runs.load_state(paths)
+    for stage in ("train", "sample", "decode", "qa", "publish"):  # sample would draw from the model of a decoded run
+        with pytest.raises(ContractError, match=r"run one: marked for retraining .*begin a new run"):
+            run_stage(stage, config, "one")
+        state.begin(stage)
+        state.stages[stage].status = runs.DONE
+        runs.save_state(paths, state)
+    assert [own.run_id for own in runs.runs_of(Workspace.of(load_config(config).output))] == ["one"]
+    assert paths.config.read_text(encoding="utf-8") == before
     erase(config, file, remedy=DELETE, agreed=lambda what: what == "delete one?")
     assert not paths.folder.exists()
 
