@@ -24,6 +24,9 @@ from synth_spark.yaml_file import read_yaml
 # names of settings that hold what must not be kept: password=, secret.key=, access_token=, ...
 _SECRET = re.compile(r"(?i)(password|passwd|pwd|secret|token|account\.key|access\.key)[\w.]*=")
 
+# who logs in, inside a database's address: //user:password@host, :thin:user/password@host
+_LOGIN = re.compile(r"//[^/?;@]+:[^?;@]*@|:(thin|oci8?):[^/@]+/[^@]*@")
+
 Policy = Literal["fail", "drop"]
 Family = Literal["auto", "category", "number", "latitude", "longitude"]
 
@@ -58,7 +61,7 @@ class JdbcSource(Section):
     def _no_secret(self) -> JdbcSource:
         if not self.url.startswith("jdbc:"):
             raise ValueError("url: a JDBC address begins with jdbc:, such as jdbc:postgresql://host/database")
-        if _SECRET.search(self.url):
+        if _SECRET.search(self.url) or _LOGIN.search(self.url):
             raise ValueError(
                 "url: it holds a password, and a config is kept and logged; take it out, set an environment variable "
                 "to it (on Databricks from a secret scope) and name that in password_variable"

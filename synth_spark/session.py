@@ -32,7 +32,9 @@ DRIVER_MEMORY = "SYNTH_SPARK_DRIVER_MEMORY"  # environment variable, in Spark's 
 MASTER = "SYNTH_SPARK_MASTER"  # environment variable, in Spark's notation: spark://host:7077
 # pyspark 4 writes errors of a query to stderr through them, values of the data included, before anybody can catch them
 _QUOTING_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
-_STACK = "-Xss4m"  # deep expressions (hundreds of columns, long unions) need more than the default 1 MB
+# deep expressions (hundreds of columns, long unions) need more stack than the default 1 MB; JDBC drivers read times
+# without a zone as of Java's own
+_JAVA = "-Xss4m -Duser.timezone=UTC"
 _OF_ONE_MACHINE = (
     "spark.driver.host",
     "spark.driver.bindAddress",
@@ -145,7 +147,7 @@ def cluster_settings(workspace: Workspace | None, metastore_url: str | None, cor
         del settings[name]
     return settings | {
         "spark.master": master,
-        "spark.executor.defaultJavaOptions": _STACK,
+        "spark.executor.defaultJavaOptions": _JAVA,
         # ranks that find no free tasks within a minute are told so; by default Spark waits ten
         "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "4",
     }
@@ -159,7 +161,7 @@ def local_settings(workspace: Workspace | None, metastore_url: str | None, cores
         "spark.master": f"local[{cores},4]",  # plain local[N] never retries a failed task
         "spark.app.name": "synth_spark",
         "spark.driver.memory": os.environ.get(DRIVER_MEMORY) or driver_memory(granted_memory(), cores),
-        "spark.driver.extraJavaOptions": f"{_STACK} -Dlog4j2.configurationFile={log_settings.as_uri()}",
+        "spark.driver.extraJavaOptions": f"{_JAVA} -Dlog4j2.configurationFile={log_settings.as_uri()}",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",

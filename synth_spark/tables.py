@@ -5,6 +5,7 @@ Only here does it matter whether a table is at a path or has a name; a table wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,11 @@ from synth_spark.places import CatalogSchema, Place, TableName
 from synth_spark.source.spark_errors import SPARK_ERRORS, condition
 
 FINGERPRINT = "synth_spark.fingerprint"
+# classes of Delta's errors, and their names in messages; two that create a table at once: one finds it there
+_CONFLICTS = re.compile(
+    r"^\w*(Concurrent|MetadataChanged|ProtocolChanged)\w*|DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)"
+    "|TABLE_OR_VIEW_ALREADY_EXISTS|DELTA_TABLE_ALREADY_EXISTS"
+)
 PLAIN_PARQUET = {
     "delta.enableDeletionVectors": "false",
     "delta.deletedFileRetentionDuration": "interval 30 days",
@@ -128,13 +134,8 @@ def replace_run(rows: DataFrame, place: Place, run_id: str, *, expected_rows: in
     spark = rows.sparkSession
     if not exists(spark, place):
         _ensure_schema_of(spark, place)
-        creator = rows.limit(0).writeTo(identifier(place)).using("delta")
-        # else Delta keeps statistics of the first 32 columns, and the run's id, which all readers ask for, is the last
-        for name, value in {**ANY_COLUMN_NAME, "delta.dataSkippingNumIndexedCols": str(len(rows.columns))}.items():
-            creator = creator.tableProperty(name, value)
-        creator.create()
-        if isinstance(place, TableName):
-            spark.sql(f"COMMENT ON TABLE {identifier(place)} IS {_quote(ALL_RUNS)}")
+        with _conflict_told(place):
+            _create_for_runs(rows, place)
     _check_columns(spark, rows, place)
     with _conflict_told(place):
         _save(rows.write.format("delta").mode("overwrite").option("replaceWhere", _of_run(run_id)), place)
@@ -239,9 +240,20 @@ def _conflict_told(place: Place) -> Iterator[None]:
         ) from error
 
 
+def _create_for_runs(rows: DataFrame, place: Place) -> None:
+    """An empty table with the columns of rows, whose last one is RUN_ID."""
+    creator = rows.limit(0).writeTo(identifier(place)).using("delta")
+    # else Delta keeps statistics of the first 32 columns, and the run's id, which all readers ask for, is the last
+    for name, value in {**ANY_COLUMN_NAME, "delta.dataSkippingNumIndexedCols": str(len(rows.columns))}.items():
+        creator = creator.tableProperty(name, value)
+    creator.create()
+    if isinstance(place, TableName):
+        rows.sparkSession.sql(f"COMMENT ON TABLE {identifier(place)} IS {_quote(ALL_RUNS)}")
+
+
 def is_conflict(error: Exception) -> bool:
     """Whether a Delta transaction lost to another one that came first."""
-    return "Concurrent" in type(error).__name__ or "DELTA_CONCURRENT" in str(error)
+    return bool(_CONFLICTS.search(f"{type(error).__name__} {error}"))
 
 
 def unneeded_files(spark: SparkSession, place: Place, hours: int | None = None) -> list[Path]:

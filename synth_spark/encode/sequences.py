@@ -28,7 +28,12 @@ MAX_FILES = 200  # per split: every rank reads every footer
 MAX_ROWS = 50_000  # per file, as long as MAX_FILES allows
 _CODES = "array<smallint>"
 MAX_FILE_EVENTS = 4_000_000  # per file on average, likewise
-_ONE_ROW_GROUP = {"parquet.block.size": str(2**30)}  # else a second one begins at 128 MB: a file with wide events
+_FILES_AS_PLANNED = {
+    "parquet.block.size": str(2**30),  # else a second row group begins at 128 MB: a file with wide events
+    "spark.sql.files.maxRecordsPerFile": "0",  # what follows, some clusters ask for
+    "spark.databricks.delta.optimizeWrite.enabled": "false",
+    "spark.databricks.delta.autoCompact.enabled": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def write_sequences(
         "__file", F.element_at(F.array(*(F.lit(key).cast("bigint") for key in keys)), F.col("__file") + 1)
     )
     placed = placed.repartition(number, "__file").sortWithinPartitions(SUBJECT_NUMBER).drop("__file")
-    with changed(sequences.sparkSession, _ONE_ROW_GROUP):
+    with changed(sequences.sparkSession, _FILES_AS_PLANNED):
         version = tables.write_table(placed, path, fingerprint=codebook.fingerprint, properties=properties)
     manifest = read_manifest(sequences.sparkSession, path, version, codebook.fingerprint, source_digest)
     _verify(manifest, plans)

@@ -14,7 +14,17 @@ from synth_spark.errors import GateFailed, GateUndecided
 from synth_spark.pipeline.canaries import canary_figures
 from synth_spark.pipeline.reports import write_report
 from synth_spark.pipeline.runs import Figures
-from synth_spark.publish.decisions import FORCED, PUBLISH, PUBLISHED, QA, REFUSED, Decision, evaluations, record
+from synth_spark.publish.decisions import (
+    FORCED,
+    PUBLISH,
+    PUBLISHED,
+    QA,
+    REFUSED,
+    Decision,
+    evaluations,
+    is_noted,
+    record,
+)
 from synth_spark.publish.stage import run_publish
 from synth_spark.qa.stage import Attackers, run_qa
 from synth_spark.qa_result import QaResult
@@ -40,9 +50,11 @@ def evaluate(run: OpenRun) -> Figures:
     decisions, holdout = run.workspace.published / DECISIONS_TABLE, holdout_name(run.config)
     number = evaluations(run.spark, decisions, holdout) + 1
     if number > run.config.qa.max_evaluations:
+        seeded = run.config.split.holdout_where is None
+        other = "choose another seed" if seeded else "mark other rows by split.holdout_where"
         raise GateUndecided(
             f"qa.max_evaluations: the holdout of {run.config.name} was judged against {number - 1} times already, so a "
-            "pass would prove little; choose another seed, which draws a new holdout and trains anew, or raise it"
+            f"pass would prove little; {other}, which makes a new holdout and trains anew, or raise it"
         )
     result = run_qa(
         run.spark,
@@ -67,14 +79,18 @@ def publish(run: OpenRun, *, force: bool) -> Figures:
         GateFailed, GateUndecided: refused; the views are as they were.
         ContractError: see run_publish.
     """
+
+    def noted(forced: bool, repeated: bool) -> None:
+        decisions = run.workspace.published / DECISIONS_TABLE
+        if not repeated or not is_noted(run.spark, decisions, run.paths.run_id):
+            _record(run, FORCED if forced else PUBLISHED)
+
     try:
-        figures: Figures = run_publish(run.spark, run.workspace, run.paths, force=force)
+        figures: Figures = run_publish(run.spark, run.workspace, run.paths, force=force, noted=noted)
     except (GateFailed, GateUndecided):
         _record(run, REFUSED)
         raise
     run.state.publication = figures["publication"]
-    if not figures["already_published"]:
-        _record(run, FORCED if figures["forced"] else PUBLISHED)
     return figures
 
 
@@ -90,8 +106,9 @@ def holdout_name(config: Config) -> str:
     """Names the subjects that are held out of this data set in its workspace: what the split is drawn from.
 
     Not from the source's content: where it grows, the subjects that were held out before still are. Nor from the share
-    that takes part: another share is another part of the same people.
+    that takes part, or that validates: another one is another part of the same people.
     """
-    split = config.split.model_dump(exclude={"share"})
-    drawn_from = {"name": config.name, "seed": config.seed, "split": split}
+    split, tables = config.split, (config.source.subjects, config.source.event_table)
+    drawn_by = [split.holdout_where] if split.holdout_where is not None else [config.seed, split.holdout]
+    drawn_from = [[table.place for table in tables if table is not None], drawn_by]
     return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()[:16]

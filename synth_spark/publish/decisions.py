@@ -47,6 +47,15 @@ def evaluations(spark: SparkSession, place: Place, holdout: str) -> int:
     return known.where((F.col("stage") == QA) & (F.col("holdout") == holdout)).count()
 
 
+def is_noted(spark: SparkSession, place: Place, run_id: str) -> bool:
+    """Whether the last decision of publishing a run is that it is."""
+    if not tables.exists(spark, place):
+        return False
+    known = tables.read_table(spark, place).where((F.col("stage") == PUBLISH) & (F.col("run_id") == run_id))
+    last = known.orderBy(F.desc("decided_at")).select("decision").first()
+    return last is not None and last[0] in (PUBLISHED, FORCED)
+
+
 def record(spark: SparkSession, place: Place, decision: Decision) -> None:
     """Append a decision."""
     tables.ensure_table(spark, place, SCHEMA, PROPERTIES, COMMENT)

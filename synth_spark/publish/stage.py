@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,17 @@ from synth_spark.workspace import RunPaths, Workspace
 _KEPT_FIGURES = ("accuracy.", "dcr_share", "auc_event", "membership.")  # those that go into the runs table
 
 
-def run_publish(spark: SparkSession, workspace: Workspace, paths: RunPaths, *, force: bool) -> dict[str, Any]:
+def run_publish(
+    spark: SparkSession, workspace: Workspace, paths: RunPaths, *, force: bool, noted: Callable[[bool, bool], None]
+) -> dict[str, Any]:
     """Check the gate and the rows, then append one row to the table of runs, which turns the views to this run.
 
     A run that is the newest publication already stays so: nothing is written. `force` publishes against the gate
     and records that with the criteria that were not met; missing rows are never published.
+
+    Args:
+        noted: told once the row is there, before the views turn, which may fail: whether it was forced, and whether it
+            was there before.
 
     Raises:
         GateFailed, GateUndecided: nothing was written, the views are as they were.
@@ -49,6 +56,7 @@ def run_publish(spark: SparkSession, workspace: Workspace, paths: RunPaths, *, f
         logger.info("publication %d: run %s, gate %s", shown.number, paths.run_id, result.verdict)
     else:
         logger.info("run %s is publication %d already, nothing to do", paths.run_id, shown.number)
+    noted(forced, repeated)
     changed = ensure_views(spark, workspace.published, workspace.views, planned)
     return {
         "publication": shown.number,

@@ -18,9 +18,10 @@ def jdbc_rows(spark: SparkSession, settings: JdbcSource, options: dict[str, str]
     """The table's rows, asked from the database once per process: what was read is kept in memory, or on Spark's disks.
 
     Raises:
-        SourceError: a variable is not set, or the partition column is none.
+        SourceError: a variable is not set, the partition column is none, or times would be read wrongly.
     """
     reader = _reader(spark, settings, options).option("dbtable", settings.table)
+    _check_zone(spark, reader.load())
     if settings.partition_column is not None:
         _check_can_part(reader.load(), settings.partition_column)
         bounds = _bounds(spark, _reader(spark, settings, options), settings)
@@ -42,7 +43,8 @@ def _reader(spark: SparkSession, settings: JdbcSource, options: dict[str, str]) 
         "password": settings.password_variable and _password(settings.password_variable),
         "driver": settings.driver,
     }
-    return spark.read.format("jdbc").options(**options).options(**{k: v for k, v in given.items() if v is not None})
+    reader = spark.read.format("jdbc").options(**options)
+    return reader.options(**{k: v for k, v in given.items() if v is not None})
 
 
 def _password(variable: str) -> str:
@@ -53,6 +55,20 @@ def _password(variable: str) -> str:
             f"Databricks by spark_env_vars: {variable}: '{{{{secrets/<scope>/<key>}}}}'"
         )
     return password
+
+
+def _check_zone(spark: SparkSession, rows: DataFrame) -> None:
+    """Drivers read times without a zone as of the zone that Java is in, and summer's otherwise than winter's."""
+    jvm = spark.sparkContext._jvm
+    assert jvm is not None, "a session that reads through JDBC has a JVM of its own"
+    zone = jvm.java.util.TimeZone
+    times = [field.name for field in rows.schema if isinstance(field.dataType, TimestampType | TimestampNTZType)]
+    if times and not zone.getDefault().hasSameRules(zone.getTimeZone("UTC")):
+        raise SourceError(
+            f"jdbc: Spark's Java is in time zone {zone.getDefault().getID()}, so times such as those of column "
+            f"{times[0]!r} would be shifted; give spark.driver.extraJavaOptions and spark.executor.extraJavaOptions "
+            "-Duser.timezone=UTC, which is what a session of ours has"
+        )
 
 
 def _check_can_part(rows: DataFrame, column: str) -> None:

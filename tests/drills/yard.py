@@ -18,6 +18,7 @@ import psutil
 import yaml
 
 from synth_spark.columns import EVENTS_TABLE, SUBJECTS_TABLE
+from synth_spark.errors import SynthError
 from synth_spark.pipeline.runs import DONE, STARTED, RunState, newest_run
 from synth_spark.workspace import RunPaths, Workspace
 from tests.end_to_end import made
@@ -138,8 +139,11 @@ class Impossible(Exception):
 
 
 def said(told: str) -> str:
-    """The line of a command's output that names its error."""
-    return next(line for line in told.splitlines() if re.match(r"[A-Z]\w+(Error|Problem): ", line))
+    """What a command's output names as its error; what Spark wrote before may lie on the same line."""
+    ours = "|".join(kind.__name__ for kind in SynthError.__subclasses__())
+    found = re.search(rf"({ours}): .*", told)
+    assert found is not None, told[-4000:]
+    return found[0]
 
 
 def wait_for(happened: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:

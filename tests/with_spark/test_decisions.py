@@ -10,7 +10,17 @@ from pyspark.sql import SparkSession
 from synth_spark import tables
 from synth_spark.config import parse_config
 from synth_spark.pipeline.evidence import holdout_name
-from synth_spark.publish.decisions import FORCED, PUBLISH, QA, Decision, evaluations, record
+from synth_spark.publish.decisions import (
+    FORCED,
+    PUBLISH,
+    PUBLISHED,
+    QA,
+    REFUSED,
+    Decision,
+    evaluations,
+    is_noted,
+    record,
+)
 from synth_spark.qa_result import Criterion
 
 MET = Criterion("membership.auc", 0.51, 0.52, True, "0.51", low=0.5, high=0.52)
@@ -55,8 +65,17 @@ def test_nothing_is_taken_back(spark: SparkSession, tmp_path: Path) -> None:
     assert evaluations(spark, path, "a") == 1
 
 
-def test_a_smaller_share_is_no_new_holdout() -> None:
-    """Else whoever changes the share a little could look again and again."""
+def test_a_publication_is_noted_once(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "decisions"
+    assert not is_noted(spark, path, "run")
+    for decision, noted in ((REFUSED, False), (FORCED, True), (REFUSED, False), (PUBLISHED, True)):
+        record(spark, path, Decision("run", PUBLISH, decision, "a", 1, ()))
+        assert is_noted(spark, path, "run") == noted
+    assert not is_noted(spark, path, "other")
+
+
+def test_what_changes_nobody_is_no_new_holdout() -> None:
+    """Else whoever changes a setting a little could look again and again."""
 
     def named(**sections: object) -> str:
         document = {
@@ -67,4 +86,10 @@ def test_a_smaller_share_is_no_new_holdout() -> None:
         return holdout_name(parse_config(document, origin="test"))
 
     assert named(split={"share": 0.5}) == named(split={"share": 0.25}) == named()
-    assert len({named(), named(seed=8), named(split={"holdout": 0.4})}) == 3
+    assert named(split={"validation": 0.2}) == named(name="other") == named()
+    elsewhere = {"events": [{"path": "others", "key": "id", "order_by": "at"}]}
+    assert len({named(), named(seed=8), named(split={"holdout": 0.4}), named(source=elsewhere)}) == 4
+    subjects = {"path": "people", "key": "id"}
+    source = {"subjects": subjects, "events": [{"path": "events", "key": "id", "order_by": "at"}]}
+    marked = [named(source=source, split={"holdout_where": "test"}, seed=seed) for seed in (1, 2)]
+    assert marked[0] == marked[1] != named(source=source, split={"holdout_where": "not test"})

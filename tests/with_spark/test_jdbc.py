@@ -53,6 +53,29 @@ def test_a_table_is_read_in_parts(spark: SparkSession, database: str, column: st
     assert rows.dtypes == [("id", "bigint"), ("at", "date"), ("amount", "double")]
 
 
+def test_times_without_a_zone_are_what_they_say_or_refused(spark: SparkSession, database: str) -> None:
+    jvm = spark.sparkContext._jvm
+    assert jvm is not None
+    connection = jvm.java.sql.DriverManager.getConnection(database)
+    statement = connection.createStatement()
+    statement.execute('create table "times" ("row_id" int, "id" bigint, "at" timestamp)')
+    statement.execute("insert into \"times\" values (1, 1, '2024-06-01 00:00:00'), (2, 1, '2024-12-01 00:00:00')")
+    connection.close()
+    settings = config_of(database, '"times"').source.event_table
+    assert settings is not None
+    rows = read_table(spark, EVENTS, settings).rows
+    told = sorted(row[0] for row in rows.select(rows["at"].cast("string")).collect())
+    assert told == ["2024-06-01 00:00:00", "2024-12-01 00:00:00"]
+    zone = jvm.java.util.TimeZone
+    before = zone.getDefault()
+    zone.setDefault(zone.getTimeZone("Europe/Berlin"))
+    try:
+        with pytest.raises(SourceError, match=r"time zone Europe/Berlin, .* column 'at' .*-Duser.timezone=UTC"):
+            read_table(spark, EVENTS, settings)
+    finally:
+        zone.setDefault(before)
+
+
 def test_parts_do_not_change_what_is_read(spark: SparkSession, database: str) -> None:
     whole, parts = (read_source(spark, config_of(database, **changes)) for changes in ({}, {"partition_column": "id"}))
     assert whole.digest == parts.digest and whole.histories.subjects.count() == 50
@@ -128,6 +151,8 @@ def test_what_cannot_be_read_is_refused_at_once(
         f"jdbc:postgresql://host/db?user=u&password={PASSWORD}",
         f"jdbc:sqlserver://host;user=u;PWD={PASSWORD}",
         f"postgresql://host/db?password={PASSWORD}",
+        f"jdbc:mysql://app:{PASSWORD}@host/shop",
+        f"jdbc:oracle:thin:scott/{PASSWORD}@//db:1521/svc",
     ],
 )
 def test_addresses_that_hold_secrets_are_refused_and_not_told(url: str) -> None:
