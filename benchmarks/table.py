@@ -17,11 +17,12 @@ from record import RESULTS
 PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Made by `python benchmarks/table.py` from `benchmarks/results/`; every figure comes from the command in its section, and
-`make bench` runs them all. Fidelity by the definitions of the field (`docs/decisions/qa.md`): mean over seeds. Timings:
-median. Memory: maximum over all processes of a run. A ceiling is what an independent sample of the same size would
-reach on average. The round trip encodes and decodes the training data without a model and compares them with
-themselves: what is lost there no model can bring back.
+Made by `python benchmarks/table.py` from `benchmarks/results/`; every figure comes from the command in its section;
+`make bench` runs those of the data sets in the first table, with three seeds each. Fidelity by the definitions of the
+field (`docs/decisions/qa.md`): mean over the seeds of its command. Timings: median. Memory: maximum over all
+processes of a run. A ceiling is what an independent sample of the same size would reach on average. The round trip
+encodes and decodes the training data without a model and compares them with themselves: what is lost there no model
+can bring back.
 """
 LEGEND = """Accuracies stand beside their ceilings, the discriminator's AUC beside its control (training against
 holdout). A data set without histories (flat) has no coherence and no order, and its speeds count subjects.

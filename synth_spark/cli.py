@@ -13,8 +13,8 @@ from synth_spark.pipeline.export_format import Format
 from synth_spark.seeds import MOST_SUBJECTS
 
 EXIT_CODES = """
-Exit codes: 0 done; 2 wrong usage; 10 an error a user can act on; 11 config; 12 environment; 13 source; 14 artifacts;
-15 training; 20 gate failed, nothing published; 21 gate undecided, nothing published; 130 interrupted (SIGINT), 143 told
+Exit codes: 0 done; 2 wrong usage; an error to act on: 11 config; 12 environment; 13 source; 14 artifacts; 15 training;
+ 20 gate failed, nothing published; 21 gate undecided, nothing published; 130 interrupted (SIGINT), 143 told
 to end (SIGTERM), a run can go on; 1 anything unforeseen.
 """
 
@@ -36,6 +36,7 @@ app.add_typer(runs_app, name="runs")
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the data set, see conf/reference.yml")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Run to work on.", show_default="the newest")]
+NewRunOption = Annotated[str | None, typer.Option("--run", help="Run to begin or work on.", show_default="a new one")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, see: synth-spark runs list.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Publish although the gate says no; it is recorded.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -93,7 +94,7 @@ def plan(config: ConfigArgument, debug: DebugOption = False) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def encode(config: ConfigArgument, run: RunOption = None, debug: DebugOption = False) -> None:
+def encode(config: ConfigArgument, run: NewRunOption = None, debug: DebugOption = False) -> None:
     """Begin a run: read, check, split by subject, fit the codebook, encode.
 
     Reads the source tables; writes codebook, sequences and manifest. Rare values are protected here, before

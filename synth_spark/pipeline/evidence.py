@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from synth_spark.columns import DECISIONS_TABLE
 from synth_spark.config import Config
 from synth_spark.errors import GateFailed, GateUndecided
+from synth_spark.logs import stage_logger
 from synth_spark.pipeline.canaries import canary_figures
 from synth_spark.pipeline.reports import write_report
 from synth_spark.pipeline.runs import Figures
@@ -67,6 +68,7 @@ def evaluate(run: OpenRun) -> Figures:
         source_versions=run.state.source_versions,
     )
     record(run.spark, decisions, Decision(run.paths.run_id, QA, result.verdict, holdout, number, result.gate))
+    stage_logger(QA).info("overall accuracy %.4f, gate %s", result.figures["accuracy.overall"], result.verdict)
     result.save(run.paths.qa)
     figures: Figures = {**result.metrics(), "qa.seconds": time.perf_counter() - started, "qa.evaluations": number}
     return {**figures, "gate": result.verdict, **write_report(run.workspace, run.paths, run.state, looks=number)}

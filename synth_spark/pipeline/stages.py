@@ -92,6 +92,7 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
         figures = _CALLS[stage](run, force)
     except BaseException as error:
         record.status, record.seconds, record.error = FAILED, time.perf_counter() - started, type(error).__name__
+        record.run_bytes = bytes_of(run.paths.folder)
         run.save()
         log.info("failed: %s", one_line(error))
         stage_failed(run, stage, record.seconds, error)

@@ -22,7 +22,6 @@ from synth_spark.columns import (
 from synth_spark.config import Config
 from synth_spark.errors import ContractError, GateUndecided, SourceError
 from synth_spark.histories import Histories, histories_of
-from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.places import Place, Places
 from synth_spark.progress import spark_progress
@@ -70,7 +69,6 @@ def run_qa(
         ContractError: the source is not the one that was encoded, or a table is missing.
         GateUndecided: there is nothing to compare.
     """
-    logger = stage_logger("qa")
     codebook, manifest = Codebook.load(paths.codebook), Manifest.load(paths.manifest)
     source = read_encoded_source(spark, config, manifest, source_versions)
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
@@ -105,7 +103,6 @@ def run_qa(
         associations=found.associations,
         rules=found.rules,
     )
-    logger.info("overall accuracy %.4f, gate %s", figures["accuracy.overall"], result.verdict)
     return result
 
 
