@@ -56,7 +56,10 @@ def _clean(table: ReadTable, policies: Policies, counts: dict[str, int]) -> Data
     needed = {policy: column for policy, column in wanted.items() if column is not None}
     floats = [column.name for column in described.columns if column.type in ("float", "double")]
     beyond = _beyond(described)
-    counts |= _count_rows(table, needed, floats, beyond)
+    texts = [column.name for column in described.columns if column.type == "string"]
+    counts |= _count_rows(table, needed, floats, beyond, texts)
+    for column in texts:
+        _refuse_garbled(table.name, column, counts.pop(f"{table.name}_garbled:{column}"))
     for column in beyond:
         _refuse_beyond(table, column, counts.pop(f"{table.name}_beyond:{column}"))
     for policy, column in needed.items():
@@ -101,12 +104,13 @@ def _refuse_beyond(table: ReadTable, column: str, number: int) -> None:
 
 
 def _count_rows(
-    table: ReadTable, needed: dict[str, str], floats: list[str], beyond: dict[str, Column]
+    table: ReadTable, needed: dict[str, str], floats: list[str], beyond: dict[str, Column], texts: list[str]
 ) -> dict[str, int]:
     asked = {"rows": F.count(F.lit(1))}
     asked |= {policy: _how_many(F.col(quoted(column)).isNull()) for policy, column in needed.items()}
     asked |= {f"non_finite:{column}": _how_many(_is_non_finite(column)) for column in floats}
     asked |= {f"beyond:{column}": _how_many(condition) for column, condition in beyond.items()}
+    asked |= {f"garbled:{column}": _how_many(_is_garbled(column)) for column in texts}
     row = table.rows.agg(*(expression.alias(f"c{i}") for i, expression in enumerate(asked.values()))).first()
     return {f"{table.name}_{name}": int(value or 0) for name, value in zip(asked, row or (), strict=True)}
 
@@ -118,6 +122,22 @@ def _how_many(condition: Column) -> Column:
 def _is_non_finite(name: str) -> Column:
     value = F.col(quoted(name)).cast("double")
     return F.isnan(value) | (F.abs(value) == F.lit(float("inf")))
+
+
+def _is_garbled(name: str) -> Column:
+    """Whether a text is no UTF-8: Spark hands bytes of other encodings through, Arrow and JSON do not."""
+    text = F.col(quoted(name))
+    if hasattr(F, "is_valid_utf8"):
+        return ~F.is_valid_utf8(text)
+    return F.decode(text.cast("binary"), "UTF-8") != text  # Spark 3.5 puts a sign of its own for what it cannot read
+
+
+def _refuse_garbled(table: str, column: str, number: int) -> None:
+    if number:
+        raise SourceError(
+            f"source {table}: column {column!r}: {number} values are no UTF-8; read them as what they are with select, "
+            "such as decode(cast(x AS BINARY), 'ISO-8859-1'), or list the column under exclude"
+        )
 
 
 def _refuse(table: str, column: str, policy: str, number: int, choice: str) -> None:

@@ -110,6 +110,11 @@ VALUES: list[Refused] = [
         Tables(_events(f"concat('{SECRET}', repeat('x', 1000000)) AS x")),
         ("events", "'x'", f"{EVENTS} values", "10,000 characters", "left(x, 100)"),
     ),
+    (
+        "text in another encoding",
+        Tables(_events("CAST(unhex('636166E9') AS STRING) AS x")),
+        ("events", "'x'", f"{EVENTS} values", "no UTF-8", "ISO-8859-1"),
+    ),
     ("free text", Tables(_events(f"concat('{SECRET} ', id) AS x")), ("events", "'x'", "free text", "exclude")),
     (
         "a cast that fails in one row",
