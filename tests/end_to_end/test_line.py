@@ -16,9 +16,10 @@ import pytest
 from mlflow import MlflowClient
 
 from synth_spark.columns import EVENTS_TABLE, RUN_ID, RUNS_TABLE, STAGES_TABLE, SUBJECTS_TABLE
+from synth_spark.config import load_config
 from synth_spark.errors import ContractError
 from synth_spark.pipeline.runs import DONE, FAILED, STAGES, RunState, newest_run, runs_of
-from synth_spark.pipeline.stages import run_stage
+from synth_spark.pipeline.stages import config_of, run_stage
 from tests.gates import OPEN_GATE
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def test_killed_in_sample_and_refused_by_the_gate_it_publishes_when_forced(
     assert forced.returncode == 0, forced.stdout + forced.stderr
     assert newest_run(made_line.workspace, "made").next_stage is None
     with pytest.raises(ContractError, match="is published, so its rows must not change; start a new run"):
-        run_stage("decode", strict)
+        run_stage("decode", made_line.config)  # with other settings of later stages, which it takes over in no case
+    assert config_of(made_line.workspace.run(killed.run_id)).qa == load_config(strict).qa
     assert read_published(spark, made_line.workspace.root, "events").count() == events
     *others, last = _publications(spark, made_line)
     assert others == before and (last.run_id, last.forced, last.gate) == (killed.run_id, True, "failed")
@@ -177,6 +179,8 @@ def test_more_subjects_are_a_run_of_their_own(made_line: MadeLine) -> None:
     assert sampled.returncode == 0, sampled.stderr
     generation = newest_run(made_line.workspace, "made")
     assert generation.parent == parent.run_id and generation.stages["sample"].figures["subjects"] == 150
+    gates = [config_of(made_line.workspace.run(run.run_id)).qa.gate for run in (parent, generation)]
+    assert gates[0] != gates[1] == load_config(made_line.config).qa.gate
 
 
 def test_every_look_at_the_holdout_is_counted_and_their_number_is_limited(
