@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,7 @@ from synth_spark.errors import SourceError
 from synth_spark.histories import quoted
 from synth_spark.source.jdbc import jdbc_rows
 from synth_spark.source.locate import locate
-from synth_spark.source.spark_errors import SPARK_ERRORS, reason
+from synth_spark.source.spark_errors import SPARK_ERRORS, condition, reason
 
 HELD_OUT = "__held_out"  # boolean column of subjects: split.holdout_where marks the row
 SUBJECTS, EVENTS = "subjects", "events"
@@ -27,6 +28,8 @@ MOST_TOLD = 20  # names in one message
 
 INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
 KEY_TYPES = (*INTEGER_TYPES, "string")
+# conditions of Databricks where a table shows each reader other rows or values
+_MASKED = re.compile("ROW_LEVEL_SECURITY|COLUMN_MASK|FGAC_|ROW_COLUMN_ACCESS")
 CLOCK_TYPES = ("timestamp", "timestamp_ntz", "date", *INTEGER_TYPES)
 ATTRIBUTE_TYPES = (*CLOCK_TYPES, "string", "boolean", "float", "double")
 _TAKEN = (RUN_ID, SUBJECT_NUMBER)  # beside names that begin with __
@@ -105,6 +108,11 @@ def _explained(what: str, to_check: str) -> Iterator[None]:
     try:
         yield
     except SPARK_ERRORS as error:
+        if _MASKED.search(condition(error)):
+            raise SourceError(
+                f"{what}: it has row filters or column masks, and versions of such tables cannot be read "
+                f"({condition(error)}); give a view of it as table (CREATE VIEW ... AS SELECT * FROM ...)"
+            ) from None
         raise SourceError(f"{what}: {reason(error)}; check {to_check}") from None
 
 

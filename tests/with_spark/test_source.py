@@ -120,6 +120,28 @@ def test_a_missing_place_is_named(spark: SparkSession, tmp_path: Path) -> None:
             read_source(spark, events_config(tmp_path, events={"path": path}))
 
 
+def test_a_table_with_row_filters_comes_with_the_way_out(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Databricks says it; there is no such table here."""
+    from pyspark.errors import PySparkException
+
+    from synth_spark.source.read import read_source
+
+    class Refused(PySparkException):
+        def getCondition(self) -> str:
+            return "ROW_LEVEL_SECURITY_COLUMN_MASK_FEATURE_NOT_SUPPORTED.DESCRIBE_HISTORY"
+
+    def refuse(*_: Any) -> int:
+        raise Refused("secret")
+
+    monkeypatch.setattr("synth_spark.source.table._newest_version", refuse)
+    spark.range(3).write.format("delta").save(str(tmp_path / "events"))
+    with pytest.raises(SourceError, match=r"row filters or column masks.*DESCRIBE_HISTORY.*CREATE VIEW") as told:
+        read_source(spark, events_config(tmp_path, events={"format": "delta"}))
+    assert "secret" not in str(told.value)
+
+
 def test_a_value_that_does_not_fit_its_cast_is_not_told(spark: SparkSession, tmp_path: Path) -> None:
     from synth_spark.source.read import read_source
 
