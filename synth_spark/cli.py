@@ -13,9 +13,9 @@ from synth_spark.pipeline.export_format import Format
 from synth_spark.seeds import MOST_SUBJECTS
 
 EXIT_CODES = """
-Exit codes: 0 done; 2 wrong usage; an error to act on: 11 config; 12 environment; 13 source; 14 artifacts; 15 training;
- 20 gate failed, nothing published; 21 gate undecided, nothing published; 130 interrupted (SIGINT), 143 told
-to end (SIGTERM), a run can go on; 1 anything unforeseen.
+Exit codes: 0 done; 2 wrong usage; errors to act on: 11 config, 12 environment, 13 source, 14 artifacts, 15 training;
+20 gate failed, nothing published; 21 gate undecided, nothing published; 130 interrupted (SIGINT), 143 told to end
+(SIGTERM), a run can go on; 1 anything unforeseen.
 """
 
 app = typer.Typer(

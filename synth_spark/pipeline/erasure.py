@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from synth_spark.columns import RUNS_TABLE, TRAINING, VALIDATION
 from synth_spark.config import load_config
-from synth_spark.errors import ContractError
+from synth_spark.errors import ConfigError, ContractError
 from synth_spark.manifest import Manifest
 from synth_spark.pipeline.inventory import bytes_of, publication_of, told_bytes, unreadable_runs
 from synth_spark.pipeline.lock import run_lock
@@ -88,7 +88,12 @@ def _search(spark: SparkSession, workspace: Workspace, keys: DataFrame) -> list[
         paths = workspace.run(state.run_id)
         if "encode" not in state.stages:
             continue
-        own, snapshot = config_of(paths), _snapshot(paths, state)
+        try:
+            own = config_of(paths)
+        except ConfigError as error:
+            found.append(_Held(paths, state, Answer(None, f"its settings cannot be read ({type(error).__name__})")))
+            continue
+        snapshot = _snapshot(paths, state)
         settings = own.model_dump(mode="json", include={"seed", "source", "split"})
         question = json.dumps([settings, snapshot.digests, snapshot.versions], sort_keys=True)
         if question not in answers:

@@ -88,7 +88,7 @@ def run_qa(
     with spark_progress(spark, "qa: attack the model"):
         attacked = _attack_model(spark, codebook, manifest, paths, attackers.nats_of, seed=config.qa.seed)
     figures |= found.figures | attacked | {name: round(value, DIGITS) for name, value in measured.items()}
-    result = QaResult(
+    return QaResult(
         run_id=paths.run_id,
         name=config.name,
         fingerprint=codebook.fingerprint,
@@ -103,7 +103,6 @@ def run_qa(
         associations=found.associations,
         rules=found.rules,
     )
-    return result
 
 
 def _attack_model(

@@ -21,9 +21,10 @@ def jdbc_rows(spark: SparkSession, settings: JdbcSource, options: dict[str, str]
         SourceError: a variable is not set, the partition column is none, or times would be read wrongly.
     """
     reader = _reader(spark, settings, options).option("dbtable", settings.table)
-    _check_zone(spark, reader.load())
+    rows = reader.load()
+    _check_zone(spark, rows)
     if settings.partition_column is not None:
-        _check_can_part(reader.load(), settings.partition_column)
+        _check_can_part(rows, settings.partition_column)
         bounds = _bounds(spark, _reader(spark, settings, options), settings)
         if bounds is not None:
             reader = reader.options(

@@ -182,6 +182,11 @@ def test_runs_without_a_readable_record_and_of_other_names_are_not_passed_over(
     told = capsys.readouterr().out
     assert told_of(told, "one").startswith("run one: holds 1 ")
     assert "counts as holding them, since its record cannot be read" in told_of(told, "lost")
+    settings = paths.config.read_text(encoding="utf-8")
+    paths.config.write_text("no: such setting\n", encoding="utf-8")
+    erase(config, keys_file(tmp_path, "7"), remedy=None, agreed=no_one)
+    assert "since it cannot be told: its settings cannot be read" in told_of(capsys.readouterr().out, "one")
+    paths.config.write_text(settings, encoding="utf-8")
     erase(config, keys_file(tmp_path, "7"), remedy=DELETE, agreed=lambda what: True)
     assert not paths.folder.exists() and not lost.folder.exists()
 
