@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import binom, norm, rankdata
 
 FALSE_POSITIVES = 0.01  # rate at which true positives are counted
 _Z = float(norm.ppf(0.975))
@@ -39,7 +39,7 @@ class Attack:
 
 
 def attack(is_member: np.ndarray, scores: np.ndarray) -> Attack:
-    """AUC with the interval of Hanley and McNeil (1982), true positives with Wilson's (1927).
+    """AUC with the interval of Hanley and McNeil (1982), and true positives at FALSE_POSITIVES.
 
     Args:
         is_member: 1 for members, 0 for others; both occur.
@@ -48,9 +48,24 @@ def attack(is_member: np.ndarray, scores: np.ndarray) -> Attack:
     auc = area(is_member, scores)
     members, others = scores[is_member == 1], scores[is_member == 0]
     width = _Z * _area_error(auc, len(members), len(others))
-    threshold = np.quantile(others, 1 - FALSE_POSITIVES, method="higher")
-    found = wilson(float((members > threshold).mean()), len(members))
+    found = _true_positives(members, others)
     return Attack(Rate(auc, max(0.0, auc - width), min(1.0, auc + width)), found, len(members))
+
+
+def _true_positives(members: np.ndarray, others: np.ndarray) -> Rate:
+    """Share of members above the threshold that FALSE_POSITIVES of others are above.
+
+    The threshold is estimated as well: a few others put it anywhere, and members beyond it prove nothing. So the
+    interval is Wilson's (1927) at the ends of the threshold's own, which is made of order statistics (Conover 1999,
+    "Practical Nonparametric Statistics", 3.2). Below some 370 others the largest one may be short of it: the interval
+    begins at 0 then.
+    """
+    ascending, count = np.sort(others), len(others)
+    threshold = np.quantile(others, 1 - FALSE_POSITIVES, method="higher")
+    below, above = (int(binom.ppf(share, count, 1 - FALSE_POSITIVES)) for share in (0.025, 0.975))
+    most = wilson(float((members > ascending[below - 1]).mean()), len(members)).high if below else 1.0
+    least = wilson(float((members > ascending[above]).mean()), len(members)).low if above < count else 0.0
+    return Rate(float((members > threshold).mean()), least, most)
 
 
 def area(truth: np.ndarray, scores: np.ndarray) -> float:

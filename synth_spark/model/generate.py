@@ -152,7 +152,9 @@ class _Events:
             count = len(draws)
             state = state.first(count)
             if step == FIRST_EVENT_FROM:
-                first_codes = torch.from_numpy(out[starts[:count]].astype(np.int64)).to(self.device)
+                # one without events has none, and may stand behind the last row; what it gets is not looked at
+                rows = np.where(num_events[:count] > 0, starts[:count], 0)
+                first_codes = torch.from_numpy(out[rows].astype(np.int64)).to(self.device)
                 lasting = lasting[:count] + _gather(self.first_tables, first_codes)
             sums = self.pairs.of_event_before(lasting_sums[:count], state.codes)
             to_come = (remaining[:count] - step).clamp_(min=0)

@@ -113,7 +113,8 @@ def _convert(staging: Path, names: list[str], made: Path, form: Format) -> None:
         database.execute("SET TimeZone = 'UTC'")
         database.execute(f"SET temp_directory = {_text(staging / 'spilled')}")
         for name in names:
-            rows = f"read_parquet({_text(_literal(staging / name) + '/*.parquet')})"
+            # a folder on the way to the target may be called region=EU, which says nothing of the rows
+            rows = f"read_parquet({_text(_literal(staging / name) + '/*.parquet')}, hive_partitioning = false)"
             if form is Format.DUCKDB:
                 database.execute(f"CREATE TABLE {_name(name)} AS FROM {rows}")
             else:

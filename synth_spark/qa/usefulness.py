@@ -67,14 +67,22 @@ def usefulness_figures(tasks: Sequence[Task], *, seed: int) -> dict[str, float]:
 
 
 def _is_answerable(task: Task) -> bool:
-    sets = (task.training, task.holdout, task.synthetic)
-    shares = [float(rows[task.label].mean()) if len(rows) else 0.0 for rows in sets]
-    enough = min(len(rows) for rows in sets) >= LEAST_SUBJECTS
-    return enough and LEAST_SHARE <= shares[0] <= 1 - LEAST_SHARE and all(0 < share < 1 for share in shares)
+    """Whether there is enough to learn from, in the rows that models are fitted on, and to judge by."""
+    if min(len(rows) for rows in (task.training, task.holdout, task.synthetic)) < LEAST_SUBJECTS:
+        return False
+    learned = [rows.head(_size(task)) for rows in (task.training, task.synthetic)]
+    shares = [float(rows[task.label].mean()) for rows in (task.training, task.holdout, *learned)]
+    tells = all((rows.drop(columns=task.label).nunique(dropna=False) > 1).any() for rows in learned)
+    return tells and LEAST_SHARE <= shares[0] <= 1 - LEAST_SHARE and all(0 < share < 1 for share in shares)
+
+
+def _size(task: Task) -> int:
+    """Subjects that each model learns from."""
+    return min(len(task.training), len(task.synthetic))
 
 
 def _figures_of(task: Task, *, seed: int) -> dict[str, float]:
-    size = min(len(task.training), len(task.synthetic))
+    size = _size(task)
     truth = task.holdout[task.label].to_numpy()
     scores = {
         kind: {name: _scores(task, rows.head(size), model) for name, model in models(seed).items()}

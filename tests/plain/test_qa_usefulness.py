@@ -58,6 +58,18 @@ def test_a_question_without_an_answer_gives_no_figures(label: int) -> None:
     assert usefulness_figures([], seed=1) == {}
 
 
+@pytest.mark.parametrize("kept", [[], ["number"], ["kind"]])
+def test_columns_that_never_vary_teach_nothing(kept: list[str]) -> None:
+    sets = [rows(seed).assign(number=1.0, kind="a")[[*kept, "label"]] for seed in (1, 2, 3)]
+    assert usefulness_figures([Task("one", *sets, "label", frozenset(set(kept) & {"kind"}))], seed=1) == {}
+
+
+def test_a_class_that_the_learned_rows_lack_teaches_nothing() -> None:
+    late = rows(1, count=600).sort_values("label", ignore_index=True)
+    few = rows(3, count=120)
+    assert usefulness_figures([Task("one", late, rows(2), few, "label", frozenset({"kind"}))], seed=1) == {}
+
+
 def test_area_is_the_known_one_with_ties() -> None:
     rng = np.random.default_rng(0)
     truth, scores = rng.integers(0, 2, 300), rng.integers(0, 9, 300) / 9

@@ -25,6 +25,23 @@ def test_the_interval_of_the_area_covers_as_often_as_it_says() -> None:
     assert 0.9 <= covered / 300 <= 0.99
 
 
+@pytest.mark.parametrize("count", [20, 50, 200, 1000])
+def test_few_others_make_nobody_found_by_chance(count: int) -> None:
+    """Of scores that tell nothing, one in a hundred members is beyond the threshold, wherever few others put that."""
+    rng = np.random.default_rng(count)
+    is_member = np.repeat([1, 0], count)
+    found = [attack(is_member, rng.normal(size=2 * count)).true_positives for _ in range(400)]
+    assert np.mean([one.low > 0.02 for one in found]) <= 0.005
+    assert np.mean([one.low <= 0.01 <= one.high for one in found]) >= 0.95
+
+
+def test_members_that_stand_out_are_found_where_others_are_enough() -> None:
+    rng = np.random.default_rng(1)
+    scores = np.concatenate([rng.normal(size=500) + np.where(np.arange(500) < 100, 10.0, 0.0), rng.normal(size=500)])
+    found = attack(np.repeat([1, 0], 500), scores).true_positives
+    assert 0.16 < found.low < 0.2 <= found.value < 0.22 and found.high < 0.3
+
+
 def test_excess_risk_is_what_chance_leaves_open() -> None:
     found = excess_risk(0.6, 0.2, 1_000_000)
     assert found.value == pytest.approx((0.6 - 0.2) / 0.8, abs=1e-4)

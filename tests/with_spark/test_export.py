@@ -67,7 +67,9 @@ def config(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory
 def test_a_duckdb_file_holds_rows_types_comments_and_provenance(
     spark: SparkSession, config: Path, tmp_path: Path
 ) -> None:
-    target = tmp_path / "it's [out]*.duckdb"
+    folder = tmp_path / "price=7" / "year=2024"  # as lakes call their folders: no columns of these tables
+    folder.mkdir(parents=True)
+    target = folder / "it's [out]*.duckdb"
     export(config, target, Format.DUCKDB)
     with duckdb.connect(str(target), read_only=True) as database:
 
@@ -97,11 +99,13 @@ def test_a_duckdb_file_holds_rows_types_comments_and_provenance(
 
 @pytest.mark.parametrize("form", [Format.PARQUET, Format.CSV])
 def test_a_folder_holds_one_file_per_table(spark: SparkSession, form: Format, config: Path, tmp_path: Path) -> None:
-    target = tmp_path / "out"
+    (tmp_path / "id=7").mkdir()
+    target = tmp_path / "id=7" / "out"
     export(config, target, form)
     names = ["dictionary", "events", "publication", "subjects"]
     assert sorted(path.name for path in target.iterdir()) == [f"{name}.{form}" for name in names]
-    read = f"read_{form}('{target}/subjects.{form}'{', allow_quoted_nulls=false' if form is Format.CSV else ''})"
+    options = "hive_partitioning=false" + (", allow_quoted_nulls=false" if form is Format.CSV else "")
+    read = f"read_{form}('{target}/subjects.{form}', {options})"
     with duckdb.connect() as database:
         found = database.execute(f"FROM {read} ORDER BY id")
         assert [column[0] for column in found.description or []] == ["id", WEIRD]

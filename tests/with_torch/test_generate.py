@@ -11,8 +11,8 @@ import torch
 from synth_spark.codecs.calendar import SAME_DAY
 from synth_spark.model.draws import ChunkDraws
 from synth_spark.model.generate import Generator, SampledChunk, inverse_cdf
-from synth_spark.model.network import SequenceModel
-from synth_spark.model.number_format import BFLOAT16, FLOAT32, sampling_format
+from synth_spark.model.network import FIRST_EVENT_FROM, SequenceModel
+from synth_spark.model.number_format import BFLOAT16, FLOAT32, fewer_sizes, sampling_format
 from synth_spark.model.plans import PlannedFirst, PlannedVariety
 from synth_spark.model.recall import TimeCodes
 from synth_spark.train.plan import Step, Window, plan_steps
@@ -175,6 +175,22 @@ def test_lengths_lie_in_their_codes_ranges_and_fill_them(model):
     assert (chunk.num_events <= highs[codes]).all()
     assert set(chunk.num_events[codes == 3]) == set(range(lows[3], highs[3] + 1))
     assert len(chunk.event_codes) == chunk.num_events.sum()
+
+
+@torch.no_grad()
+def test_a_subject_without_events_may_stand_last(model):
+    """Long histories are filled up to one of few sizes of batches: by who has ended, and by who never began."""
+    generator = Generator(model)
+    num_events = np.array([FIRST_EVENT_FROM + 4] * 33 + [0])
+    assert fewer_sizes(33) == len(num_events)
+    out = np.full((int(num_events.sum()), 2), -1, dtype=np.int16)
+    draws = ChunkDraws(SEED, 0, 34, num_static=3, num_event=2)
+    static = torch.zeros(34, 2, dtype=torch.int64)
+    generator.events.fill(out, static, num_events, draws)
+    assert (out >= 0).all()
+    alone = np.empty_like(out)
+    generator.events.fill(alone, static[:33], num_events[:33], ChunkDraws(SEED, 0, 33, num_static=3, num_event=2))
+    assert (out == alone).all()
 
 
 def test_an_empty_chunk_of_zero_length_histories(model):
