@@ -25,7 +25,7 @@ from synth_spark.yaml_file import read_yaml
 _SECRET = re.compile(r"(?i)(password|passwd|pwd|secret|token|account\.key|access\.key)[\w.]*=")
 
 # who logs in, inside a database's address: //user:password@host, :thin:user/password@host
-_LOGIN = re.compile(r"//[^/?;@]+:[^?;@]*@|:(thin|oci8?):[^/@]+/[^@]*@")
+_LOGIN = re.compile(r"//[^/?;@]+:[^/?;@]*@|:(thin|oci8?):[^/@]+/[^@]*@")
 
 Policy = Literal["fail", "drop"]
 Family = Literal["auto", "category", "number", "latitude", "longitude"]

@@ -81,7 +81,7 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
     """
     log = stage_logger(stage)
     _check_ready(run, stage)
-    _adopt_config(run)
+    _adopt_config(run, stage)
     state = run.state
     state.begin(stage)
     run.save()
@@ -165,10 +165,11 @@ def check_settings(config: Config, paths: RunPaths, stage: str) -> None:
         )
 
 
-def _adopt_config(run: OpenRun) -> None:
+def _adopt_config(run: OpenRun, stage: str) -> None:
     """The config at hand becomes the run's own, once it is held and the stage may begin: a refused one changes none."""
     if run.adopted:
         return
+    check_settings(run.config, run.paths, stage)  # again: whoever held the run before may have changed them
     run.state.config_digest = config_digest(run.config)
     replace_text(run.paths.config, dump_config(run.config))
     describe_run(run)
@@ -183,7 +184,6 @@ def config_of(paths: RunPaths) -> Config:
 def _check_ready(run: OpenRun, stage: str) -> None:
     """Earlier stages are done, and what they left belongs together."""
     check_usable(run.state)
-    check_settings(run.config, run.paths, stage)
     index, paths = STAGES.index(stage), run.paths
     missing = [earlier for earlier in STAGES[:index] if not run.state.is_done(earlier)]
     if missing:

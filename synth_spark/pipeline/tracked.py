@@ -40,10 +40,11 @@ def describe_run(run: OpenRun) -> None:
     tracker.params({"git_commit": state.git_commit, "config_digest": state.config_digest})
     if state.parent:
         tracker.tags({"synth_spark.parent": state.parent})
-    tracker.text("config.yml", _kept_config(run.config))
+    tracker.text("config.yml", kept_config(run.config))
 
 
-def _kept_config(config: Config) -> str:
+def kept_config(config: Config) -> str:
+    """config.yml as MLflow has it: without the values of reader options."""
     return yaml.safe_dump(_without_options(config.model_dump()), sort_keys=False, allow_unicode=True)
 
 

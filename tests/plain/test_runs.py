@@ -19,7 +19,7 @@ from synth_spark.pipeline.live import LiveMetrics
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
 from synth_spark.pipeline.stages import check_settings
-from synth_spark.pipeline.tracked import flat_settings
+from synth_spark.pipeline.tracked import flat_settings, kept_config
 from synth_spark.workspace import Workspace
 
 EVENTS = {"path": "events", "key": "id", "order_by": "at", "options": {"user": "hunter2"}}
@@ -152,3 +152,5 @@ def test_settings_are_told_without_credentials() -> None:
     flat = flat_settings(_config())
     assert flat["train.width"] == "128" and flat["source.events.0.key"] == "id"
     assert "hunter2" not in json.dumps(flat)
+    kept = kept_config(_config())
+    assert "hunter2" not in kept and "width: 128" in kept and "options:" in kept

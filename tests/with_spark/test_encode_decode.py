@@ -34,9 +34,11 @@ def encoded(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactor
     shop.write_shop(spark_session, folder, long=shop.LONG)
     paths = Workspace.at(folder / "workspace").run("one")
     spark_session.conf.set("parquet.block.size", "4096")  # as large files meet 128 MB
+    spark_session.conf.set("spark.sql.files.maxRecordsPerFile", "50")  # as some clusters have it
     figures = run_encode(spark_session, shop.shop_config(folder), paths, salt=SALT)
     assert spark_session.conf.get("parquet.block.size") == "4096"
     spark_session.conf.unset("parquet.block.size")
+    spark_session.conf.unset("spark.sql.files.maxRecordsPerFile")
     assert figures["source.events_unknown_key"] == 0
     return paths, folder
 

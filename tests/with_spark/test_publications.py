@@ -102,3 +102,19 @@ def test_two_runs_written_at_once_are_both_there_or_one_is_told(spark: SparkSess
         written = list(pool.map(write, ["one", "two", "three"]))
     counted = tables.read_table(spark, tmp_path / "events").groupBy(RUN_ID).count().collect()
     assert {row[0]: row[1] for row in counted} == dict.fromkeys(["none", *written], 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "lost"),
+    [
+        ("ConcurrentAppendException", "x", True),
+        ("MetadataChangedException", "x", True),
+        ("ProtocolChangedException", "x", True),
+        ("AnalysisException", "[TABLE_OR_VIEW_ALREADY_EXISTS] two made it at once", True),
+        ("Py4JJavaError", "io.delta: [DELTA_METADATA_CHANGED] x", True),
+        ("AnalysisException", "[TABLE_OR_VIEW_NOT_FOUND] Concurrent is a name", False),
+        ("ValueError", "MetadataChanged", False),
+    ],
+)
+def test_a_lost_transaction_is_told_from_other_errors(name: str, told: str, lost: bool) -> None:
+    assert tables.is_conflict(type(name, (Exception,), {})(told)) == lost
