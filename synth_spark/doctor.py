@@ -43,11 +43,11 @@ class Finding:
 def findings(workspace_root: str | Path) -> list[Finding]:
     """Everything that was looked at, good or bad: Python, Java, pins, jars, readers, device, memory, disk, rights."""
     workspace = Workspace.at(workspace_root)
+    # Databricks brings Java, Spark, Delta, torch and MLflow in versions of its own
+    engines = [] if "DATABRICKS_RUNTIME_VERSION" in os.environ else [_java(), *_versions(), _jars()]
     return [
         _python(),
-        _java(),
-        *_versions(),
-        _jars(),
+        *engines,
         _reader(),
         _device(),
         _memory(),

@@ -17,6 +17,14 @@ def replace_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """A new file, written from its start to its end (mounted object stores know nothing else), and on disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def add_line(path: Path, line: str) -> None:
     """One more line, by replacing the file: mounted object stores refuse to append, and nobody reads half a line."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -57,7 +57,7 @@ def needed_jars() -> dict[str, re.Pattern[str]]:
 
 def missing_jars() -> list[str]:
     """Artifacts of Delta that are not in the jars folder; empty when a session can start without a network."""
-    present = os.listdir(jars_folder())
+    present = os.listdir(jars_folder()) if jars_folder().is_dir() else []
     return [name for name, pattern in needed_jars().items() if not any(map(pattern.fullmatch, present))]
 
 

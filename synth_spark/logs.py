@@ -52,7 +52,8 @@ class JsonLines(logging.Formatter):
 
 
 class LogFile(logging.FileHandler):
-    """Appends; where the storage refuses that (mounted object stores do) it writes the lines of before once more.
+    """Appends; where storage refuses that (mounted object stores do, when a file is opened or when it is written) it
+    writes the lines of before once more.
 
     A log that cannot be written to its end is told by logging itself on stderr, and never ends the work.
     """
@@ -61,13 +62,38 @@ class LogFile(logging.FileHandler):
         try:
             return super()._open()
         except OSError:
-            file = Path(self.baseFilename)
-            if not file.exists():  # no question of appending
+            if not Path(self.baseFilename).exists():  # no question of appending
                 raise
-            before = file.read_text(encoding="utf-8")
-            stream = file.open("w", encoding="utf-8")
-            stream.write(before)
-            return stream
+            return self._again()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line; the first that cannot be appended goes into a file that is written anew."""
+        try:
+            self._append(record)
+        except OSError:
+            try:
+                stream, self.stream = self.stream, None
+                with suppress(OSError):  # it would write what it could not write before
+                    if stream is not None:
+                        stream.close()
+                self.stream = self._again()
+                self._append(record)
+            except OSError:
+                self.handleError(record)
+
+    def _append(self, record: logging.LogRecord) -> None:
+        if self.stream is None:
+            self.stream = self._open()
+        self.stream.write(self.format(record) + self.terminator)
+        self.stream.flush()
+
+    def _again(self) -> TextIOWrapper:
+        """The file from its start, with what it held."""
+        file = Path(self.baseFilename)
+        before = file.read_text(encoding="utf-8")
+        stream = file.open("w", encoding="utf-8")
+        stream.write(before)
+        return stream
 
     def close(self) -> None:
         """Flush what is left and close."""

@@ -68,7 +68,7 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).disabled = True
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
-        return _in_utc(SparkSession.builder.getOrCreate())
+        return _in_utc(_with_a_jvm(SparkSession.builder.getOrCreate()))
     if catalog and workspace is None:
         raise ValueError("catalog=True needs a workspace to keep the catalog in")
     url = _metastore_url(workspace) if workspace and _is_embedded(workspace, catalog) else None
@@ -83,6 +83,15 @@ def get_spark(*, workspace: Workspace | None = None, catalog: bool = False, core
         local_settings(workspace, url, cores) if master is None else cluster_settings(workspace, url, cores, master)
     )
     return _start(settings | _DELTA, workspace, url)
+
+
+def _with_a_jvm(spark: SparkSession) -> SparkSession:
+    if ".connect." in type(spark).__module__:
+        raise EnvironmentProblem(
+            "Spark Connect: this session (serverless, or a cluster with standard access) cannot cache or run ranks; "
+            "use a cluster with dedicated access"
+        )
+    return spark
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Code here keeps to what MLflow 2.13 has, too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -21,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from synth_spark.errors import EnvironmentProblem, SynthError, one_line
+
 RUN_TAG = "synth_spark.run_id"
 STAGE_TAG = "synth_spark.stage"  # of the child runs
 BEING_LOGGED = "SYNTH_SPARK_MODEL_IS_LOGGED"  # environment; MLflow 3 loads and asks each model that it logs
@@ -29,7 +32,10 @@ CANDIDATE, CHAMPION = "candidate", "champion"  # alias of a trained model, and o
 EXPERIMENT_FOLDER = "SYNTH_SPARK_EXPERIMENT_FOLDER"  # environment; Databricks wants experiments in a workspace folder
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
 _PARENT_TAG = "mlflow.parentRunId"
-_NAME = re.compile(r"[^\w\-. :/]")  # what MLflow does not allow in names of parameters and metrics
+_NAME = re.compile(r"[^\w\-. :]")  # what MLflow does not allow in names of parameters and metrics, or takes for a path
+_USER = re.compile(r"//[^/@\s]*@")  # who logs in, inside an address
+_IN_A_ROW = 3  # failures after which a store is left alone until the next stage: each of them may take minutes
+_MAX_NAME = 250  # characters of a name
 _MAX_VALUE, _MAX_TAG = 500, 5000  # characters of a parameter and of a tag; the limits of MLflow 2.13
 _BATCH, _METRICS = 100, 900  # parameters or tags, and metrics beside tags, per call; the limits of MLflow
 log = logging.getLogger(__name__)
@@ -62,6 +68,11 @@ def default_uri(root: Path) -> str:
     return os.environ.get(_TRACKING_URI) or f"sqlite:///{root / 'mlflow.db'}"
 
 
+def told(text: str) -> str:
+    """An address, or a message that may hold one, without who logs in there."""
+    return _USER.sub("//...@", text)
+
+
 def experiment_name(experiment: str) -> str:
     """The experiment's name in the store: with the folder of EXPERIMENT_FOLDER before it, where that is set."""
     folder = os.environ.get(EXPERIMENT_FOLDER, "").rstrip("/")
@@ -90,11 +101,12 @@ class Tracker:
         self._schema = schema  # of a catalog, for models
         self._root, self._experiment, self._run_id, self._tags = root, experiment, run_id, dict(tags)
         self._client: Any = None
-        self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any], bool] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
         self._status = "FAILED"
         self._home = ""  # id of the experiment
         self._child: str | None = None  # the MLflow run of the stage that is at work
+        self._failed_in_a_row = 0
 
     def __enter__(self) -> Tracker:
         self._thread.start()
@@ -105,6 +117,8 @@ class Tracker:
         self._submit(self._end)
         self._work.put(None)
         self._thread.join()
+        if self._own_store:  # set_tracking_uri put it there, for this process's whole life
+            os.environ.pop(_TRACKING_URI, None)
 
     def finished(self) -> None:
         """Mark the run as ended well; without this call it ends as FAILED."""
@@ -116,7 +130,7 @@ class Tracker:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Parameters; one that has another value already (a stage run again) becomes a tag instead."""
-        self._submit(lambda: self._log_params({_clean(key): str(value)[:_MAX_VALUE] for key, value in values.items()}))
+        self._submit(lambda: self._log_params({_clean(key): _short(str(value)) for key, value in values.items()}))
 
     def metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
         """Metrics of one step; values that are no numbers are left out."""
@@ -126,7 +140,7 @@ class Tracker:
     def stage_begun(self, stage: str) -> None:
         """Begin a child run; one that a killed process left open has ended as KILLED by now."""
         now = int(time.time() * 1000)
-        self._submit(lambda: self._begin_child(stage, now))
+        self._submit(lambda: self._begin_child(stage, now), again=True)
 
     def stage_ended(self, values: Mapping[str, Any], tags: Mapping[str, str], *, well: bool) -> None:
         """End the child run with figures and tags of its own."""
@@ -162,29 +176,43 @@ class Tracker:
         future = self._submit(lambda: {m.step for m in self._client.get_metric_history(self.mlflow_run_id, metric)})
         return future.result() or set()
 
-    def _submit(self, call: Callable[[], Any]) -> Future[Any]:
+    def _submit(self, call: Callable[[], Any], *, again: bool = False) -> Future[Any]:
+        """Have the thread call this; `again`: also where the store was given up before."""
         future: Future[Any] = Future()
-        self._work.put((call, future))
+        self._work.put((call, future, again))
         return future
 
     def _serve(self) -> None:
         while (item := self._work.get()) is not None:
-            call, future = item
+            call, future, again = item
+            if again:
+                self._failed_in_a_row = 0
+            opened = self.mlflow_run_id is not None or call == self._open
+            if not opened or self._failed_in_a_row >= _IN_A_ROW:  # both are noted
+                future.set_result(None)
+                continue
             try:
-                if self.mlflow_run_id is None and call != self._open:
-                    future.set_result(None)  # the store did not open, which is noted
-                    continue
                 future.set_result(call())
+                self._failed_in_a_row = 0
             except Exception as error:  # told at the end; hours of work must not be lost to a store that is away
                 future.set_result(None)
-                self.failures.append(f"{type(error).__name__}: {error}")
-                log.warning("MLflow: %s", type(error).__name__)
-                log.info("MLflow", exc_info=True)
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        self._failed_in_a_row += 1
+        self.failures.append(told(f"{type(error).__name__}: {error}"))
+        log.warning("MLflow: %s", one_line(error) if isinstance(error, SynthError) else type(error).__name__)
+        log.info("MLflow", exc_info=True)
+        if self._failed_in_a_row == _IN_A_ROW:
+            self.failures.append(f"{_IN_A_ROW} calls failed in a row: no more was sent until the next stage began")
 
     def _open(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # MLflow would warn where there is no git
+        # by its own defaults MLflow asks a server that is away for four minutes, each time
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         for name in ("mlflow", "alembic"):  # database migrations are of no interest here
             logging.getLogger(name).setLevel(logging.ERROR)
         import mlflow
@@ -230,6 +258,10 @@ class Tracker:
     def _experiment_id(self) -> str:
         name = experiment_name(self._experiment)
         found = self._client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage == "deleted":
+            raise EnvironmentProblem(
+                f"MLflow experiment {name}: deleted in its store; restore it there, or give the config another name"
+            )
         if found is not None:
             return str(found.experiment_id)
         # with a store of our own the artifacts lie beside it; another store knows where it wants them
@@ -239,9 +271,11 @@ class Tracker:
     def _log_params(self, values: dict[str, str]) -> None:
         from mlflow.entities import Param, RunTag
 
-        known = self._client.get_run(self.mlflow_run_id).data.params
+        run = self._client.get_run(self.mlflow_run_id).data
+        known, changed = run.params, {key for key in values if f"changed.{key}" in run.tags}
         new = [Param(key, value) for key, value in values.items() if key not in known]
-        tags = [RunTag(f"changed.{key}", value) for key, value in values.items() if known.get(key, value) != value]
+        other = {key: value for key, value in values.items() if key in changed or known.get(key, value) != value}
+        tags = [RunTag(f"changed.{key}", value) for key, value in other.items()]
         for start in range(0, max(len(new), len(tags)), _BATCH):
             part = slice(start, start + _BATCH)
             self._client.log_batch(self.mlflow_run_id, params=new[part], tags=tags[part])
@@ -301,8 +335,6 @@ class Tracker:
     def _end(self) -> None:
         import mlflow
 
-        if self._own_store:  # set_tracking_uri put it there, for this process's whole life
-            os.environ.pop(_TRACKING_URI, None)
         mlflow.end_run("FINISHED" if self._status == "RUNNING" else self._status)
         if self._status == "RUNNING":
             self._client.update_run(self.mlflow_run_id, status="RUNNING")
@@ -343,4 +375,17 @@ def _example() -> Any:
 
 
 def _clean(name: str) -> str:
-    return _NAME.sub("_", name)[:250]
+    """A name that MLflow takes; one that had to be changed stays unlike all others by a digest."""
+    clean = _NAME.sub("_", name)
+    if clean == name and len(name) <= _MAX_NAME:
+        return name
+    return f"{clean[: _MAX_NAME - 9]}_{_digest(name)}"
+
+
+def _short(value: str) -> str:
+    """A value that MLflow takes whole; a longer one is cut, and told from others by a digest."""
+    return value if len(value) <= _MAX_VALUE else f"{value[: _MAX_VALUE - 12]}... {_digest(value)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -46,7 +46,7 @@ def fit(
 
     Args:
         kept: (value, subject weight) of every value with enough subjects, heaviest first.
-        missing: whether any value is missing.
+        missing: whether missing is a value of its own.
         rare: "sample" (rare decodes to a kept value) or "marker" (to rare_marker, strings only).
     """
     has_rare = not (source_type == "boolean" and len(kept) == 2)

@@ -66,7 +66,6 @@ def bins(
     if low is None or high is None or low > high or total < threshold * SUBJECT_WEIGHT:
         return []
     occupied = Occupied.by(rest, low, high)
-    starts, before = occupied.starts, occupied.before
     margin = threshold * SUBJECT_WEIGHT
     first, last = _kept_range(occupied, low, high, margin, steps)
     first = low if low in frequent or occupied.is_shared(low, support, threshold) else first
@@ -77,7 +76,7 @@ def bins(
     number = max(1, min(most, room, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
     found = {first, last}
     for target, slack in _targets(total, number):
-        lower, upper, near = _window(starts, before, target, slack)
+        lower, upper, near = _window(occupied, target, slack)
         edge = roundest(lower, upper, steps, near=near)
         if first < edge < last:
             found.add(edge)
@@ -131,6 +130,18 @@ class Occupied:
         """First units of the cells that begin in a bin."""
         return self.starts[bisect_left(self.starts, low) : bisect_left(self.starts, high)]
 
+    def inward(self, low: int, high: int, margin: int) -> tuple[int, int]:
+        """Seen from each end of a stretch of values, the nearest border beyond which lie the cells with `margin`.
+
+        First that for the upper end, then that for the lower one: where the outermost cell has so much, the end itself.
+        """
+        first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
+        if first == last:
+            return high, low
+        down = max(first, bisect_right(self.before, self.before[last] - margin) - 1)
+        up = min(last, bisect_left(self.before, self.before[first] + margin)) - 1
+        return min(self.end(down), high), max(self.starts[up], low)
+
     def subjects(self, low: int, high: int, support: Sequence[int]) -> int:
         """No less than this many are in a bin: of the cells that lie in it whole. `support` is that of each cell."""
         first, last = self._whole(low, high)
@@ -170,13 +181,14 @@ def _part_at_gaps(
     spare = most - len(found)
     for low, high in found:
         begin = low
-        for last, first in _holes(low, high, occupied, steps):
+        for last, first in _holes(low, high, occupied, margin, steps):
+            before, after = occupied.weight(begin, last) >= margin, occupied.weight(first, high) >= margin
             if last == low:
-                begin = first
-            elif first == high:
+                begin = first if after else begin
+            elif first == high and before:
                 parted.append((begin, last))
                 begin = high
-            elif spare > 0 and min(occupied.weight(begin, last), occupied.weight(first, high)) >= margin:
+            elif spare > 0 and before and after:
                 parted.append((begin, last))
                 begin, spare = first, spare - 1
         if begin < high:
@@ -184,11 +196,11 @@ def _part_at_gaps(
     return parted
 
 
-def _holes(low: int, high: int, occupied: Occupied, steps: Sequence[int]) -> list[tuple[int, int]]:
+def _holes(low: int, high: int, occupied: Occupied, margin: int, steps: Sequence[int]) -> list[tuple[int, int]]:
     """Where a bin is long empty: [from, to), ascending.
 
-    Ends inside the bin are round numbers in the empty stretch, no further from the values than an eighth of what the
-    values beside it cover.
+    Ends inside the bin are round numbers: in the empty stretch no further from the values than an eighth of what the
+    values beside it cover, on their side no further than `margin` of weight, for the outermost may be one subject's.
     """
     gaps = occupied.long_gaps(low, high)
     covered = [
@@ -197,8 +209,9 @@ def _holes(low: int, high: int, occupied: Occupied, steps: Sequence[int]) -> lis
     holes = []
     for i, (gap, end) in enumerate(gaps):
         before, after = (min((end - gap) // 4, max(1, width // 8)) for width in covered[i : i + 2])
-        last = roundest(gap, gap + before, steps, near=gap) if gap > low else low
-        first = roundest(end - after, end, steps, near=end) if end < high else high
+        left, right = occupied.inward(gap - covered[i], gap, margin), occupied.inward(end, end + covered[i + 1], margin)
+        last = roundest(left[0], gap + before, steps, near=gap) if gap > low else low
+        first = roundest(end - after, right[1], steps, near=end) if end < high else high
         holes.append((last, first))
     return holes
 
@@ -297,15 +310,22 @@ def choose_atoms(ranked: Sequence[tuple[int, int]], total: int) -> list[tuple[in
     return [(unit, weight) for unit, weight in ranked[:MAX_ATOMS] if weight * ATOM_SHARE >= total]
 
 
-def _window(starts: list[int], before: list[int], target: int, slack: int) -> tuple[int, int, int]:
+def _window(occupied: Occupied, target: int, slack: int) -> tuple[int, int, int]:
     """Units between which an edge has `target` of the weight below it, give or take `slack`; and the best unit."""
+    starts, before = occupied.starts, occupied.before
     last = len(starts) - 1
     nearest = min(max(bisect_left(before, target), 0), last)
     lower = min(bisect_left(before, target - slack), last)
     upper = min(bisect_right(before, target + slack) - 1, last)
-    if lower > upper:  # one cell holds more than the slack: its own border
-        return starts[nearest], starts[nearest], starts[nearest]
-    return starts[lower], starts[upper], starts[min(max(nearest, lower), upper)]
+    if lower < upper:
+        return starts[lower], starts[upper], starts[min(max(nearest, lower), upper)]
+    # one border alone will do, beside a heavy cell: the edge lies by that one, for the other may be one subject's value
+    border = nearest if lower > upper else lower
+    if border == 0:
+        return starts[0], starts[0], starts[0]
+    end, start = occupied.end(border - 1), starts[border]
+    heavier_after = before[border + 1] - before[border] > before[border] - before[border - 1]
+    return end, start, start if heavier_after else end
 
 
 def _merge(

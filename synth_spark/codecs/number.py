@@ -32,7 +32,7 @@ class NumberSummary:
     Weights are subject weights: each subject spreads SUBJECT_WEIGHT evenly over its values.
     """
 
-    missing: bool  # whether any value is missing
+    missing: bool  # whether missing is a value of its own
     low: int | None  # smallest unit kept: that of the k-th most extreme subject; None if there are fewer than k
     high: int | None  # largest unit kept
     atoms: tuple[tuple[int, int], ...]  # (unit, weight) of the values frequent enough, heaviest first

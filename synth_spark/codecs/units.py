@@ -26,7 +26,6 @@ DAY_MICROS = 86_400_000_000
 RESOLUTIONS = (DAY_MICROS, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  # microseconds, coarse to fine
 
 FLOAT_LIMIT = 2**53  # units of floating point columns stay below: the quotient is then the nearest double
-SINGLE_LIMIT = 2**23  # the same for FLOAT, which holds 24 bits
 LONG_LIMIT = 2**62  # units of all else stay below: sums of two never overflow
 LARGEST_DOUBLE = sys.float_info.max
 MAX_FLOAT_SCALE = 22  # 10**22 is the last power of ten that a double holds exactly
@@ -85,7 +84,7 @@ def to_units(source_type: str, unit: dict[str, Any], column_sql: str) -> str:
     scale = int(unit["scale"])
     if source_type in FLOATS:
         factor = 10.0 ** abs(scale)
-        most = _limit(source_type, scale)
+        most = _limit(scale)
         limit = min(most / factor if scale >= 0 else most * factor, LARGEST_DOUBLE)
         bounded = f"least(greatest(CAST({column_sql} AS DOUBLE), {_double(-limit)}), {_double(limit)})"
         scaled = f"{bounded} * {_double(factor)}" if scale >= 0 else f"{bounded} / {_double(factor)}"
@@ -164,7 +163,7 @@ def choose_unit(source_type: str, shares: dict[int, int], largest: float) -> dic
         return {"micros": RESOLUTIONS[min(wanted, len(RESOLUTIONS) - 1)]}
     if source_type in FLOATS:
         most = MAX_FLOAT_SCALE
-        while most > -300 and not largest * 10.0**most < _limit(source_type, most):
+        while most > -300 and not largest * 10.0**most < _limit(most):
             most -= 1
         return {"scale": min(most, wanted if wanted < 10 else MAX_FLOAT_SCALE)}
     most = min(MAX_DECIMAL_SCALE, decimal_shape(source_type)[1])
@@ -183,10 +182,29 @@ def _sufficient(shares: dict[int, int]) -> int:
     return 0
 
 
-def _limit(source_type: str, scale: int) -> int:
-    most = SINGLE_LIMIT if source_type == "float" else FLOAT_LIMIT
+def order_sql(column_sql: str) -> str:
+    """INT expression: e where the absolute value lies in [10^e, 10^(e+1)); null for 0."""
+    return f"CAST(floor(log10(nullif(abs(CAST({column_sql} AS DOUBLE)), 0D))) AS INT)"
+
+
+def is_too_coarse(unit: dict[str, int], shares: dict[int, int], orders: dict[int, int]) -> bool:
+    """Whether a floating point column's unit makes nothing of more than .5 % of its values' weight.
+
+    That is zeros of whole numbers, and fewer than two digits of values that are told by some digits after the point.
+
+    Args:
+        shares: outcome of precision_sql -> subject weight.
+        orders: outcome of order_sql -> subject weight.
+    """
+    wanted = _sufficient(shares)
+    lost = -unit["scale"] + (2 if 0 < wanted < 10 else 0)
+    small = sum(weight for order, weight in orders.items() if order < lost)
+    return unit["scale"] < wanted and small * 200 > sum(shares.values()) and (unit["scale"] < 0 or wanted < 10)
+
+
+def _limit(scale: int) -> int:
     # scaling by a power of ten that a double cannot hold costs three bits
-    return most if scale >= 0 else most // 8
+    return FLOAT_LIMIT if scale >= 0 else FLOAT_LIMIT // 8
 
 
 def _present(column_sql: str, units_sql: str) -> str:

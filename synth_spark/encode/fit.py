@@ -20,9 +20,12 @@ from synth_spark.codecs.edges import SUBJECT_WEIGHT
 from synth_spark.codecs.number import NumberSummary
 from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
 from synth_spark.codecs.units import (
+    FLOATS,
     INTEGERS,
     TIMESTAMPS,
     choose_unit,
+    is_too_coarse,
+    order_sql,
     precision_sql,
     to_units,
 )
@@ -93,14 +96,30 @@ def fit_units(events: DataFrame, subjects: DataFrame, plan: Plan) -> Units:
     digits = [
         st.Measured(frame, f"IF({name} IS NULL, NULL, {precision_sql(kind, name)})", 1) for name, frame, kind in open_
     ]
+    floats = [column for column in open_ if column[2] in FLOATS]
+    orders = [st.Measured(frame, order_sql(name), 1) for name, frame, _ in floats]
     frames = {"subjects": subjects, "events": events}
-    counted = st.Tally(frames, digits, "int")
-    shares = counted.weights()
+    counted = st.Tally(frames, digits + orders, "int")
+    weights = counted.weights()
     counted.release()
     largest = _largest(frames, open_, plan.thresholds)
     for f, (name, _, kind) in enumerate(open_):
-        units[name] = choose_unit(kind, shares.get(f, {}), largest.get(name, 0.0))
+        units[name] = choose_unit(kind, weights.get(f, {}), largest.get(name, 0.0))
+    for f, column in enumerate(floats, start=len(open_)):
+        name = column[0]
+        if is_too_coarse(units[name], weights.get(open_.index(column), {}), weights.get(f, {})):
+            raise _too_far_apart(plan, name, units[name]["scale"])
     return units
+
+
+def _too_far_apart(plan: Plan, name: str, scale: int) -> SourceError:
+    field = next(field for field in plan.fields if name in field.inputs)
+    column = field.columns[field.inputs.index(name)]
+    return SourceError(
+        f"source {field.frame}: column {column!r}: its values lie too many powers of ten apart to be learned together, "
+        f"beside the largest ones the unit would be 1e{-scale}; make stand-ins for missing values null with select, "
+        "or take a logarithm"
+    )
 
 
 def _largest(
@@ -223,7 +242,7 @@ def _fit_numbers(
         replace(
             spec,
             protection={
-                "rows_missing": facts[i].missing if i < len(fields) else 0,
+                **(_missing(facts[i], columns[i].threshold) if i < len(fields) else {}),
                 "rows_clipped": clipped[i][0],
                 "subjects_clipped": clipped[i][1],
             },
@@ -232,6 +251,11 @@ def _fit_numbers(
     ]
     fitted = {field.key: _Fitted(told[i], facts[i].constant) for i, field in enumerate(fields)}
     return fitted, told[len(fields) :]
+
+
+def _missing(facts: st.Facts, threshold: int) -> dict[str, int]:
+    """Rows without a value; where too few subjects have any, they get one that others have."""
+    return {"rows_missing" if facts.is_missing(threshold) else "rows_missing_rare": facts.missing}
 
 
 def _fit_field(field: FieldPlan, units: Units, summary: NumberSummary, threshold: int) -> FieldSpec:
@@ -264,17 +288,17 @@ def _fit_categories(
     summaries = st.summarize_categories(counted)
     counted.release()
     found = {}
-    for field, summary, known in zip(fields, summaries, facts, strict=True):
+    for field, summary, known, threshold in zip(fields, summaries, facts, (c.threshold for c in columns), strict=True):
         spec = category.fit(
             field.name,
             field.types[0],
             list(summary.kept),
-            missing=known.missing > 0 or not (summary.kept or summary.rare_values),
+            missing=known.is_missing(threshold),
             rare=config.protection.rare,
             rare_marker=config.protection.rare_marker,
         )
         counts = {
-            "rows_missing": known.missing,
+            **_missing(known, threshold),
             "values_rare": summary.rare_values,
             "rows_rare": summary.rare_rows,
             "subjects_rare": summary.rare_subjects,

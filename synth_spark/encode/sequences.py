@@ -116,7 +116,7 @@ def read_manifest(
     table = tables.read_table(spark, path, fingerprint=fingerprint, at_version=version)
     urls = tables.active_files(spark, path, version)
     counted = (
-        table.groupBy(F.input_file_name().alias("url"))
+        table.groupBy(F.col("_metadata.file_path").alias("url"))
         .agg(
             F.count(F.lit(1)).alias("rows"),
             F.sum(SUBJECT_NUMBER).alias("total"),

@@ -156,7 +156,9 @@ def _fit(spark: SparkSession, config: Config, work: _Work, held: ExitStack) -> t
 
 
 def _partitions(spark: SparkSession) -> int:
-    return int(spark.conf.get("spark.sql.shuffle.partitions") or 8)
+    """As many as Spark shuffles into; a Databricks cluster may have it decide that each time (auto)."""
+    number = spark.conf.get("spark.sql.shuffle.partitions") or ""
+    return int(number) if number.isdecimal() else spark.sparkContext.defaultParallelism
 
 
 def _origin(source: Source) -> str:

@@ -47,18 +47,23 @@ class Measured:
 class Facts:
     """Of a column, what is small.
 
-    missing: rows without a value; holders: subjects with one; weight: of all values; smallest, largest: values of the
-    most extreme subjects, most extreme first; different: pairs (different values of a subject, subjects), ascending;
-    constant: subjects of several rows that all have one value, or none.
+    missing: rows without a value; lacking: subjects with such a row; holders: subjects with a value; weight: of all
+    values; smallest, largest: values of the most extreme subjects, most extreme first; different: pairs (different
+    values of a subject, subjects), ascending; constant: subjects of several rows that all have one value, or none.
     """
 
     missing: int
+    lacking: int
     holders: int
     weight: int
     smallest: tuple[float, ...]
     largest: tuple[float, ...]
     different: tuple[tuple[int, int], ...]
     constant: int
+
+    def is_missing(self, threshold: int) -> bool:
+        """Whether missing is a value of its own: enough subjects lack a value, or nobody has one."""
+        return self.lacking >= threshold or not self.holders
 
     def kept(self, threshold: int) -> tuple[float | None, float | None]:
         """Values of the k-th most extreme subjects."""
@@ -140,6 +145,7 @@ def _facts(told: Mapping[str, list[Row]]) -> Facts:
     holders = told[tally.HOLDERS]
     return Facts(
         missing=sum(row["c"] for row in told[tally.MISSING]),
+        lacking=sum(row["s"] for row in told[tally.MISSING]),
         holders=sum(row["s"] for row in holders),
         weight=sum(row["w"] for row in holders),
         smallest=_of_subjects(told[tally.LOW]),
@@ -165,7 +171,9 @@ def summarize_numbers(counted: Tally, facts: Sequence[Facts]) -> list[NumberSumm
     atoms = _atoms(counted, facts)
     cells, support = _cells(counted.values, kept, [f for f, column in enumerate(columns) if column.clustered])
     return [
-        NumberSummary(found.missing > 0 or not found.holders, *kept[f], tuple(atoms[f]), tuple(cells[f]), support[f])
+        NumberSummary(
+            found.is_missing(columns[f].threshold), *kept[f], tuple(atoms[f]), tuple(cells[f]), dict(support[f])
+        )
         for f, found in enumerate(facts)
     ]
 
@@ -209,9 +217,12 @@ def _cells(
     cell = F.expr(f"x - pmod(x, least({_significant_width('x')}, linear))")
     sums = F.sum("w").alias("w"), F.max("s").alias("s")
     cells = _with_constants(inside, ["linear"], linear).groupBy("f", cell.alias("x"))
-    for row in cells.agg(*sums).orderBy("f", "x").collect():
-        found[row["f"]].append((row["x"], row["w"]))
-        support[row["f"]][row["x"]] = row["s"]
+    # by Arrow: there may be 100,000 a column
+    told = cells.agg(*sums).toPandas().sort_values(["f", "x"])
+    for f in told["f"].unique().tolist():
+        of_field = told[told["f"] == f]
+        starts, weights, shared = (of_field[name].tolist() for name in ("x", "w", "s"))
+        found[f], support[f] = list(zip(starts, weights, strict=True)), dict(zip(starts, shared, strict=True))
     return found, support
 
 

@@ -20,7 +20,7 @@ MOST_EXTREME = 8  # subjects: the highest threshold that seeds.keyed_threshold g
 
 # what a row of a tally tells, of field f; `v` is the value that it is about, null where it is about none
 VALUE = "value"  # rows c, weight w and subjects s of a value
-MISSING = "missing"  # rows c without a value
+MISSING = "missing"  # rows c without a value, and subjects s with such a row
 HOLDERS = "holders"  # subjects s with any value, and weight w of all
 LOW, HIGH = "low", "high"  # subjects s whose smallest, greatest value is v: of the most extreme subjects only
 DIFFERENT = "different"  # subjects s with d different values
@@ -78,7 +78,8 @@ def _told(subject: IntArray, values: pa.Array) -> Iterator[_Told]:
     holder, present = _present(subject, values)
     held_rows = np.bincount(holder, minlength=len(all_rows))
     never = np.count_nonzero((all_rows > 1) & (held_rows == 0))
-    yield _Told(MISSING, np.zeros(1, dtype=np.int64), c=np.array([len(values) - len(present)]))
+    lacking = np.count_nonzero(held_rows < all_rows)
+    yield _Told(MISSING, np.array([lacking]), c=np.array([len(values) - len(present)]))
     yield _Told(CONSTANT, np.array([never]))
     if not len(present):
         return

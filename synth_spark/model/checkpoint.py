@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from synth_spark.codebook import Codebook
 from synth_spark.codecs import calendar, number, order
 from synth_spark.errors import ContractError
+from synth_spark.files import replace_text, write_bytes
 from synth_spark.model.facts import CODEBOOK_FILE, FORMAT, MODEL_FILE, WEIGHTS_FILE, read_facts
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.model.number_format import FLOAT32
@@ -45,27 +45,23 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, model: SequenceModel, codebook_file: Path, facts: dict[str, Any]) -> None:
-    """Write the folder whole or not at all."""
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    """Write the folder; what makes it a model comes last, so a write that is broken off leaves none.
+
+    Files are written from start to end and no folder is renamed: mounted object stores allow nothing else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_FILE).unlink(missing_ok=True)
     weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, temporary / WEIGHTS_FILE)
-    shutil.copyfile(codebook_file, temporary / CODEBOOK_FILE)
+    write_bytes(folder / WEIGHTS_FILE, save(weights))
+    shutil.copyfile(codebook_file, folder / CODEBOOK_FILE)
     document = {
         "format": FORMAT,
         "config": model.config.to_document(),
         "codebook_fingerprint": Codebook.load(codebook_file).fingerprint,
-        "weights_sha256": file_digest(temporary / WEIGHTS_FILE),
+        "weights_sha256": file_digest(folder / WEIGHTS_FILE),
         "facts": facts,
     }
-    (temporary / MODEL_FILE).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
-    previous = folder.with_name(folder.name + ".old")
-    shutil.rmtree(previous, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, previous)
-    os.replace(temporary, folder)
-    shutil.rmtree(previous, ignore_errors=True)
+    replace_text(folder / MODEL_FILE, json.dumps(document, indent=1, sort_keys=True))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

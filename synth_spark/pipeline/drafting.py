@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.summary import say
 from synth_spark.source import guess
 from synth_spark.source.guess import TableProfile
-from synth_spark.source.profile import holders, is_position, num_subjects, parts_of_clock, profile
+from synth_spark.source.profile import equal, holders, is_position, num_subjects, parts_of_clock, profile, zero_led
 from synth_spark.source.table import load_table
 
 _MOST_TABLES = 2
 _CSV = {"header": "true", "inferSchema": "true"}
+_NUMBERS = ("integer", "long", "double", "decimal")  # that Spark infers in a CSV file
+_MOST_FILES = 1000  # of a folder that are looked at to tell what it holds
 
 
 @dataclass
@@ -95,12 +98,31 @@ def _look(spark: SparkSession, source: str) -> _Table:
     place = _place(source)
     settings = TableSource(**place)
     say(f"looking at {source}")
-    rows = load_table(spark, settings).persist()
     if "inferSchema" in settings.options:  # what Spark inferred once need not be inferred in every run
         options = {key: value for key, value in settings.options.items() if key != "inferSchema"}
-        kinds = ", ".join(f"{quoted(f.name)} {f.dataType.simpleString()}" for f in rows.schema.fields)
-        place = {**place, "options": options, "read_schema": kinds}
+        place = {**place, "options": options}
+        place["read_schema"] = _inferred(spark, settings, TableSource(**place))
+    rows = load_table(spark, TableSource(**place)).persist()
     return _Table(place, rows, profile(rows))
+
+
+def _inferred(spark: SparkSession, inferring: TableSource, as_text: TableSource) -> str:
+    """The schema of a CSV file: as Spark infers it, but codes with leading zeros stay text.
+
+    Raises:
+        SourceError: its first line holds values, no names.
+    """
+    texts, fields = load_table(spark, as_text), load_table(spark, inferring).schema.fields
+    values = [position for position, name in enumerate(texts.columns, start=1) if guess.is_a_value(name)]
+    if values:
+        raise SourceError(
+            f"{as_text.place}: the first line of a CSV file must name its columns, and {len(values)} of "
+            f"{len(texts.columns)} look like values there (column {values[0]} first); add a line of names, or write "
+            "the config by hand, with options (header: false) and read_schema"
+        )
+    codes = set(zero_led(texts, [f.name for f in fields if f.dataType.typeName() in _NUMBERS]))
+    kinds = {f.name: "string" if f.name in codes else f.dataType.simpleString() for f in fields}
+    return ", ".join(f"{quoted(name)} {kind}" for name, kind in kinds.items())
 
 
 def _place(source: str) -> dict[str, Any]:
@@ -111,7 +133,8 @@ def _place(source: str) -> dict[str, Any]:
     path = str(local.absolute()) if local.exists() else source
     if (local / "_delta_log").is_dir():
         return {"path": path, "format": "delta"}
-    kinds = {local.suffix, *local.suffixes} | ({file.suffix for file in local.iterdir()} if local.is_dir() else set())
+    inside = islice(local.rglob("*"), _MOST_FILES) if local.is_dir() else []
+    kinds = {suffix for file in (local, *inside) for suffix in file.suffixes}
     if kinds & {".csv", ".tsv"}:
         return {"path": path, "format": "csv", "options": _CSV | ({"sep": "\t"} if ".tsv" in kinds else {})}
     if ".parquet" in kinds:
@@ -190,8 +213,10 @@ def _exclude(table: _Table) -> None:
         if why:
             table.exclude[column.name] = why
     kept = [column.name for column in left if column.name not in table.exclude]
-    for name, earlier in guess.repeated(table.seen, kept).items():
-        table.exclude[name] = f"redundant: equal to {earlier} in every row"
+    pairs = list(guess.alike(table.seen, kept).items())
+    for (name, earlier), same in zip(pairs, equal(table.rows, pairs), strict=True):
+        if same:
+            table.exclude[name] = f"redundant: equal to {earlier} in every row"
     clock = table.settings.get("order_by")
     if clock and table.seen.column(clock).type in guess.CLOCK_TYPES:
         whole = [n for n in kept if n not in table.exclude and table.seen.column(n).type in guess.INTEGERS]

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from synth_spark import tables
 from synth_spark.columns import EVENTS_TABLE, PUBLICATION, RUNS_TABLE, SUBJECTS_TABLE
 from synth_spark.config import load_config
-from synth_spark.errors import ConfigError
+from synth_spark.errors import ConfigError, EnvironmentProblem
 from synth_spark.pipeline.cluster import check_cluster
 from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.inventory import bytes_of, told_bytes
@@ -54,12 +54,18 @@ def export(config_path: str | Path, target: Path, form: Format) -> None:
     Raises:
         ConfigError: the target exists, or the folder it shall lie in does not.
         ContractError: nothing is published.
+        EnvironmentProblem: on Databricks.
     """
     target = target.expanduser().absolute()
     if target.exists():
         raise ConfigError(f"{target}: exists already and stays as it is; name another target, or remove it first")
     if not target.parent.is_dir():
         raise ConfigError(f"{target}: folder {target.parent} does not exist; make it first")
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        raise EnvironmentProblem(
+            "export: DuckDB writes at random places of its files, which volumes refuse; query the tables on Databricks "
+            "itself, or export where the workspace is on a disk"
+        )
     workspace = Workspace.of(load_config(config_path).output)
     with session(workspace) as spark, _staging(target) as staging:
         check_cluster(spark, target.parent)

@@ -30,7 +30,11 @@ def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> R
         (parent.config, paths.config),
     ):
         shutil.copyfile(source, target)
-    shutil.copytree(parent.checkpoint / "model", paths.checkpoint / "model")
+    (paths.checkpoint / "model").mkdir(parents=True)
+    for file in (
+        parent.checkpoint / "model"
+    ).iterdir():  # contents alone: some mounted storage knows no rights or times
+        shutil.copyfile(file, paths.checkpoint / "model" / file.name)
     shutil.copyfile(parent.checkpoint / "metrics.jsonl", paths.checkpoint / "metrics.jsonl")
     child.parent = parent.run_id
     child.stages = {stage: state.stages[stage] for stage in INHERITED}

@@ -69,7 +69,7 @@ def _table_read_by(paths: RunPaths) -> Path | None:
 
 
 def leftovers(paths: RunPaths) -> list[Path]:
-    """What a killed process left in a run's folder and nothing reads: half-written files, copies, superseded epochs.
+    """What a killed process left in a run's folder and nothing reads: half-written files, superseded epochs.
 
     It holds only while nobody works on the run.
     """
@@ -77,7 +77,7 @@ def leftovers(paths: RunPaths) -> list[Path]:
     found = [paths.canaries] if paths.canaries.exists() else []
     for folder in (paths.folder, checkpoint, checkpoint / "ranks"):
         found += sorted(folder.glob("*.tmp"))
-    return [*found, *sorted(checkpoint.glob("*.old")), *_superseded(checkpoint)]
+    return [*found, *_superseded(checkpoint)]
 
 
 def _superseded(checkpoint: Path) -> list[Path]:
@@ -86,4 +86,4 @@ def _superseded(checkpoint: Path) -> list[Path]:
         newest = json.loads((checkpoint / "latest.json").read_text(encoding="utf-8"))["folder"]
     except (OSError, ValueError, KeyError, TypeError):  # without it, which one counts is not known
         return []
-    return sorted(epoch for epoch in checkpoint.glob("epoch-*") if epoch.name != newest and epoch.suffix != ".tmp")
+    return sorted(epoch for epoch in checkpoint.glob("epoch-*") if epoch.name != newest)

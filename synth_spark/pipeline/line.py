@@ -16,6 +16,7 @@ from synth_spark.pipeline.runs import RunState, config_digest, create_run, load_
 from synth_spark.pipeline.stages import check_settings, execute
 from synth_spark.pipeline.summary import say, tell_plan, tell_summary
 from synth_spark.readers import require_reader
+from synth_spark.tracking import told
 from synth_spark.workspace import RunPaths, Workspace
 
 
@@ -41,7 +42,7 @@ def run_line(
     with open_run(config, workspace, paths, catalog=True) as run:
         stopped = _run_stages(run, force)
         run.save()
-        tell_summary(config, workspace, paths, run.state, seconds=process_seconds(), tracking=run.tracker.uri)
+        tell_summary(config, workspace, paths, run.state, seconds=process_seconds(), tracking=told(run.tracker.uri))
         if stopped is not None:
             raise stopped
         run.tracker.finished()
@@ -72,6 +73,9 @@ def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: boo
     return workspace.run(newest.run_id), newest, reason
 
 
+_walked = [False]  # whether this process has walked a line
+
+
 def _run_stages(run: OpenRun, force: bool) -> Exception | None:
     """All stages that are not done; a gate that says no is returned, to be raised after the summary."""
     before, stages = time.perf_counter(), 0.0
@@ -93,6 +97,12 @@ def _run_stages(run: OpenRun, force: bool) -> Exception | None:
             stopped = error
         stages += time.perf_counter() - started
         say(f"{stage} {'stopped' if stopped else 'done'} in {time.perf_counter() - started:.1f} s")
-    lived_before = process_seconds() - (time.perf_counter() - before)
-    run.state.start_up_seconds = lived_before + (time.perf_counter() - before) - stages
+    run.state.start_up_seconds = _start_up(before) - stages
     return stopped
+
+
+def _start_up(before: float) -> float:
+    """Seconds since `before`, and of this process before it, if it walks its first line."""
+    here = time.perf_counter() - before
+    lived, _walked[0] = (here if _walked[0] else process_seconds()), True
+    return lived

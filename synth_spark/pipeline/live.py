@@ -21,6 +21,8 @@ class LiveMetrics:
     def __init__(self, file: Path, tracker: Tracker, poll_seconds: float = POLL_SECONDS) -> None:
         self._file, self._tracker, self._poll = file, tracker, poll_seconds
         self._read = 0  # bytes
+        self._resumed = {line["epoch"] for line in self._new_lines()}  # another training may have logged other epochs
+        self._read = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="live-metrics", daemon=True)
 
@@ -33,7 +35,7 @@ class LiveMetrics:
         self._thread.join()
 
     def _watch(self) -> None:
-        logged = self._tracker.steps_of("train.loss")
+        logged = self._tracker.steps_of("train.loss") & self._resumed
         ended = False
         while not ended:
             ended = self._stop.wait(self._poll)
@@ -45,10 +47,11 @@ class LiveMetrics:
 
     def _new_lines(self) -> list[dict[str, Any]]:
         """Complete lines written since the last call; half a line waits for its other half."""
-        if not self._file.exists():
+        try:
+            with self._file.open("rb") as file:
+                file.seek(self._read)
+                complete, newline, _ = file.read().rpartition(b"\n")
+        except OSError:  # not there yet, or being replaced; it is looked at again
             return []
-        with self._file.open("rb") as file:
-            file.seek(self._read)
-            complete, newline, _ = file.read().rpartition(b"\n")
         self._read += len(complete) + len(newline)
         return [json.loads(line) for line in complete.splitlines() if line.strip()]

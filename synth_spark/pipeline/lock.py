@@ -23,6 +23,7 @@ from typing import Any
 from synth_spark.errors import ContractError
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # "there is no such thing here", unlike "somebody has it"
+_NO_WRITING = _NO_LOCKS | {errno.ESPIPE, errno.EINVAL}  # of what is there: mounted object stores have new files only
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +36,11 @@ def run_lock(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
-    with FileIO(path, "a+") as file:
+    file = _opened(path)
+    if file is None:
+        yield
+        return
+    with file:
         try:
             _lock(file, fcntl.LOCK_EX)
         except OSError:
@@ -60,6 +65,21 @@ def is_held(folder: Path) -> bool:
     return False
 
 
+def _opened(path: Path) -> FileIO | None:
+    """The lock's file, to be locked and rewritten; None where storage knows no such opening, with a warning."""
+    try:
+        return FileIO(path, "a+")
+    except OSError as error:
+        if error.errno not in _NO_WRITING:
+            raise
+        _warn(path)
+        return None
+
+
+def _warn(path: Any) -> None:
+    log.warning("%s: this storage knows no locks; let one process at a time work on a run", path)
+
+
 def _lock(file: FileIO, kind: int) -> None:
     """Take the lock now; OSError if another process has it. Where storage knows none, nothing but a warning."""
     try:
@@ -67,7 +87,7 @@ def _lock(file: FileIO, kind: int) -> None:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        log.warning("%s: this storage knows no locks; let one process at a time work on a run", file.name)
+        _warn(file.name)
 
 
 def _write(file: FileIO, owner: dict[str, Any] | None) -> None:

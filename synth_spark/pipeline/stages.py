@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synth_spark.codebook import Codebook
+from synth_spark.columns import STAGES_TABLE
 from synth_spark.config import Config, dump_config, load_config
 from synth_spark.errors import ConfigError, ContractError, one_line
 from synth_spark.files import replace_text
@@ -111,8 +112,15 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
 
 
 def _record_costs(run: OpenRun) -> None:
-    """The run's stages into the table of all runs, now that its publication is decided."""
-    from synth_spark.columns import STAGES_TABLE
+    """The run's stages into the table of all runs, now that its publication is decided; that outranks this record."""
+    try:
+        _append_costs(run)
+    except Exception as error:
+        stage_logger("line").warning("the table %s has no rows of this run: %s", STAGES_TABLE, type(error).__name__)
+        stage_logger("line").info("costs of stages", exc_info=True)
+
+
+def _append_costs(run: OpenRun) -> None:
     from synth_spark.publish.costs import StageCost, record_costs
 
     run_id, name = run.paths.run_id, run.state.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ def tell_summary(
         say(f"\nReport       {paths.report}")
     if state.is_done("publish"):
         say(f"\nQuery the synthetic tables, from Python:\n{query_snippet(config, workspace)}")
-    say(f"\nOpen MLflow  mlflow ui --backend-store-uri {tracking}   (experiment {config.name})")
+    # whose server it is knows where to look; a database in the workspace needs one
+    place = f"mlflow ui --backend-store-uri {shlex.quote(tracking)}" if tracking.startswith("sqlite:") else tracking
+    say(f"\nOpen MLflow  {place}   (experiment {config.name})")
 
 
 def summary_rows(state: RunState, seconds: float) -> Iterable[Row]:

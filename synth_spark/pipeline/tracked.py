@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,11 @@ _REQUIREMENTS = (
     "numpy", "pandas", "psutil", "pyarrow", "pydantic", "PyYAML", "safetensors", "scipy", "torch",
 )  # fmt: skip
 
+_EXPRESSIONS = ("where", "select", "holdout_where")  # settings that are SQL
+_SQL_PARTS = re.compile(
+    r"""`(?:[^`]|``)*`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])\.?\d[\w.]*""", re.DOTALL
+)  # quoted names, texts in either kind of quotes, numbers
+
 
 def describe_run(run: OpenRun) -> None:
     """Config, versions and origin; the same again for a run that goes on changes nothing."""
@@ -44,18 +50,32 @@ def describe_run(run: OpenRun) -> None:
 
 
 def kept_config(config: Config) -> str:
-    """config.yml as MLflow has it: without the values of reader options."""
-    return yaml.safe_dump(_without_options(config.model_dump()), sort_keys=False, allow_unicode=True)
+    """config.yml as MLflow has it: without the values of reader options and of SQL."""
+    return yaml.safe_dump(_kept(config.model_dump()), sort_keys=False, allow_unicode=True)
 
 
-def _without_options(settings: Any) -> Any:
-    """Settings without the values of reader options, which may hold credentials."""
+def _kept(settings: Any) -> Any:
     if isinstance(settings, list):
-        return [_without_options(item) for item in settings]
+        return [_kept(item) for item in settings]
     if not isinstance(settings, dict):
         return settings
-    kept = {name: _without_options(value) for name, value in settings.items()}
-    return kept | ({"options": dict.fromkeys(kept["options"], "...")} if isinstance(kept.get("options"), dict) else {})
+    return {name: _told(name, _kept(value)) for name, value in settings.items()}
+
+
+def _told(name: str, value: Any) -> Any:
+    """A setting as it may leave the run's folder: reader options may hold credentials, SQL the keys of subjects."""
+    if name == "options" and isinstance(value, dict):
+        return dict.fromkeys(value, "...")
+    if name in _EXPRESSIONS and isinstance(value, str):
+        return without_values(value)
+    if name in _EXPRESSIONS and isinstance(value, dict):
+        return {column: without_values(expression) for column, expression in value.items()}
+    return value
+
+
+def without_values(expression: str) -> str:
+    """SQL with dots in place of its texts and numbers; quoted names stay."""
+    return _SQL_PARTS.sub(lambda found: found[0] if found[0].startswith("`") else "...", expression)
 
 
 def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], cost: dict[str, float]) -> None:
@@ -82,7 +102,7 @@ def _prefixed(stage: str, key: str) -> str:
 
 
 def flat_settings(section: Section, prefix: str = "") -> dict[str, str]:
-    """Settings as dotted keys; mappings with keys of the user's choice as JSON, reader options without values."""
+    """Settings as dotted keys, mappings with keys of the user's choice as JSON; without what _told leaves out."""
     flat: dict[str, str] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
@@ -92,13 +112,11 @@ def flat_settings(section: Section, prefix: str = "") -> dict[str, str]:
         elif isinstance(value, list) and value and all(isinstance(item, Section) for item in value):
             for index, item in enumerate(value):
                 flat |= flat_settings(item, f"{key}.{index}.")
-        elif name == "options":  # may hold credentials
-            flat[key] = json.dumps(sorted(value))
         elif isinstance(value, dict):
             plain = {k: v.model_dump() if isinstance(v, Section) else v for k, v in value.items()}
-            flat[key] = json.dumps(plain, ensure_ascii=False)
+            flat[key] = json.dumps(_told(name, plain), ensure_ascii=False)
         else:
-            flat[key] = str(value)
+            flat[key] = str(_told(name, value))
     return flat
 
 
@@ -164,9 +182,10 @@ def _installed(packages: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for package in packages:
         try:
-            found[package] = importlib.metadata.version(package)
+            version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:  # a runtime may bring one without pip's record of it
-            found[package] = str(importlib.import_module(package).__version__)
+            version = str(importlib.import_module(package).__version__)
+        found[package] = version.partition("+")[0]  # a build (2.9.1+cpu) is not where a server's packages come from
     return found
 
 

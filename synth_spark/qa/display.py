@@ -49,14 +49,14 @@ class LineAxis:
 
 @dataclass(frozen=True)
 class NameAxis:
-    """Kept categories, then other, then missing."""
+    """Kept categories, then all others, then missing."""
 
     names: tuple[str, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the codes."""
-        return (*self.names, _OTHER, _MISSING)
+        """Names of the codes, no two of them alike: a chart would put these into one place."""
+        return (*self.names, *(_unlike(label, self.names) for label in (_OTHER, _MISSING)))
 
     @property
     def size(self) -> int:
@@ -72,6 +72,13 @@ class NameAxis:
 
 
 Axis = LineAxis | NameAxis
+
+
+def _unlike(label: str, names: Sequence[str]) -> str:
+    """The label, in as many brackets as it takes to be none of the names."""
+    while label in names:
+        label = f"({label})"
+    return label
 
 
 def axes_of(layout: Layout, codebook: Codebook) -> dict[str, Axis]:
@@ -221,7 +228,7 @@ def trait_axes(order_type: str) -> dict[str, LineAxis]:
 
 
 def _line(edges: Sequence[float], kind: str) -> LineAxis:
-    names = _instant_names(edges) if kind == "instant" else [_name(edge, kind) for edge in edges]
+    names = _instant_names(edges) if kind == "instant" else _number_names(edges, kind)
     ranges = [
         a if kind == "whole" and high - low == 1 else _range_label(a, _name(high - 1, kind) if kind == "whole" else b)
         for (a, b), (low, high) in zip(_pairs(names), _pairs(edges), strict=True)
@@ -243,8 +250,17 @@ def _instant_names(edges: Sequence[float]) -> list[str]:
     return [instant.isoformat(sep=" ", timespec="milliseconds") for instant in instants]
 
 
-def _name(edge: float, kind: str) -> str:
-    return f"{edge:,.0f}" if kind == "whole" else f"{edge:,.6g}"
+def _name(edge: float, kind: str, digits: int = 6) -> str:
+    return f"{edge:,.0f}" if kind == "whole" else f"{edge:,.{digits}g}"
+
+
+def _number_names(edges: Sequence[float], kind: str) -> list[str]:
+    """With as many digits as it takes to tell all of them, six at least."""
+    for digits in range(6, 18):
+        names = [_name(edge, kind, digits) for edge in edges]
+        if len(set(names)) == len(set(edges)):
+            break
+    return names
 
 
 def _range_label(low: str, high: str) -> str:

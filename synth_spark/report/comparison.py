@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from synth_spark.qa_result import QaResult, Shown
+from synth_spark.qa_result import Criterion, QaResult, Shown
 from synth_spark.report.charts import BEHAVIOUR_NAMES, FAMILY_NAMES, Chart, Series, Table, dots, overlay_chart, percent
 from synth_spark.report.html import render
 from synth_spark.report.page import CRITERIA, headline, lineage_of, title_of
@@ -150,14 +150,11 @@ def _change(values: list[float | None], figure: _Figure) -> str:
     return text if text.startswith("-") else f"+{text}"
 
 
-def _criteria(one: QaResult, other: QaResult) -> list[tuple[str, list[tuple[bool, str] | None]]]:
-    """Title, and for each run whether it is met and why; None where a run was not asked."""
+def _criteria(one: QaResult, other: QaResult) -> list[tuple[str, list[Criterion | None]]]:
+    """Title, and the criterion as each run met it; None where a run was not asked."""
     sides = [{item.name: item for item in result.gate} for result in (one, other)]
-    rows = []
-    for name in dict.fromkeys(name for side in sides for name in side):
-        found = [side.get(name) for side in sides]
-        rows.append((CRITERIA.get(name, name), [(item.ok, item.reason) if item else None for item in found]))
-    return rows
+    names = dict.fromkeys(name for side in sides for name in side)
+    return [(CRITERIA.get(name, name), [side.get(name) for side in sides]) for name in names]
 
 
 def _families_chart(one: QaResult, other: QaResult) -> Chart:

@@ -19,6 +19,7 @@ _KINDS = {
 }
 _PROTECTIONS = {
     "rows_rare": ("rare values", "replaced"),
+    "rows_missing_rare": ("rare gaps", "filled"),
     "rows_clipped": ("extreme values", "clipped"),
     "subjects_cut": ("long histories", "cut"),
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synth_spark.model.explain import Explanation
-from synth_spark.qa_result import QaResult, Shown
+from synth_spark.qa_result import FAILED, NOT_MET, UNDECIDED, QaResult, Shown
 from synth_spark.report.charts import (
     Chart,
     Table,
@@ -165,8 +165,10 @@ def headline(result: QaResult) -> str:
     """The verdict of the gate in one sentence."""
     if result.passed:
         return "These synthetic data pass every criterion of the release gate."
-    failed = sum(not item.ok for item in result.gate)
-    return f"{failed} of {len(result.gate)} criteria of the release gate {'is' if failed == 1 else 'are'} not met."
+    wanted = NOT_MET if result.verdict == FAILED else UNDECIDED
+    count = sum(item.mark == wanted for item in result.gate)
+    what = "not met" if wanted == NOT_MET else "not known: there is no evidence for it, and no evidence is no pass"
+    return f"{count} of {len(result.gate)} criteria of the release gate {'is' if count == 1 else 'are'} {what}."
 
 
 def _tiles(result: QaResult) -> list[tuple[str, str, str]]:

@@ -21,6 +21,8 @@ PATTERNS = {
     r"((\+|00?[1-9]|\()[0-9() ./-]{6,18}\d|\d{3}[ .-]\d{3}[ .-]\d{4})$",
 }
 
+_A_NUMBER = r"^(?!(19|20)\d\d$)[+-]?(\d[\d,]*\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_A_TIME = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?$"
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PEOPLE = {
     *("customer", "cust", "client", "user", "subject", "person", "people", "member", "patient", "account", "acct"),
@@ -64,8 +66,8 @@ MOST_NAMES = 20  # different whole numbers, up to which they may well be names
 class ColumnProfile:
     """One column of a table.
 
-    distinct is approximate (5 %); shares are of the values that are not null; digest is that of its values in order
-    of nothing, so that equal columns have equal ones.
+    distinct is approximate (5 %) from 2 on; shares are of the values that are not null; digest is that of its values in
+    order of nothing, so that equal columns have equal ones, and a few others, too.
     """
 
     name: str
@@ -97,6 +99,11 @@ class TableProfile:
 def words(name: str) -> list[str]:
     """A column's name in words: customerId, CUSTOMER_ID and customer-id are the same."""
     return [word.lower() for word in _WORDS.findall(name)]
+
+
+def is_a_value(name: str) -> bool:
+    """Whether what should name a column looks like a value: a number that is no year, a time, or what PATTERNS know."""
+    return any(re.match(pattern, name.strip()) for pattern in (_A_NUMBER, _A_TIME, *PATTERNS.values()))
 
 
 def key_candidates(table: TableProfile) -> list[str]:
@@ -219,8 +226,8 @@ def learned_as(family: str, column: ColumnProfile) -> str:
     return f"type {column.type} has an order{names}"
 
 
-def repeated(table: TableProfile, kept: Sequence[str]) -> dict[str, str]:
-    """Column -> the column before it that holds the same in every row."""
+def alike(table: TableProfile, kept: Sequence[str]) -> dict[str, str]:
+    """Column -> the first one before it that holds the same values, perhaps in other rows."""
     first: dict[str, str] = {}
     found = {}
     for name in kept:

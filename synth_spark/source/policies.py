@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synth_spark.codebook import SourceTable
+from synth_spark.codecs.units import decimal_shape
 from synth_spark.config import Policies
 from synth_spark.errors import SourceError
 from synth_spark.histories import quoted
@@ -76,10 +77,18 @@ def _beyond(described: SourceTable) -> dict[str, Column]:
     """Column -> condition of values that it cannot hold, whatever the policies say."""
     texts = [column.name for column in described.attributes if column.type == "string"]
     found = {name: F.length(quoted(name)) > MAX_TEXT for name in texts}
-    numbers = [column.name for column in described.columns if column.type == "bigint"]
+    numbers = [column.name for column in described.columns if _may_be_beyond(column.type)]
     learned = [name for name in numbers if name not in (described.key, described.stored_order)]
     limits = {name: _limit(described, name) for name in learned}
     return found | {name: ~F.col(quoted(name)).between(-limit, limit) for name, limit in limits.items()}
+
+
+def _may_be_beyond(source_type: str) -> bool:
+    """Whether a type of numbers has some that MAX_NUMBER does not reach."""
+    if not source_type.startswith("decimal("):
+        return source_type == "bigint"
+    precision, scale = decimal_shape(source_type)
+    return precision - scale >= len(str(MAX_NUMBER))
 
 
 def _limit(described: SourceTable, column: str) -> int:
@@ -90,7 +99,7 @@ def _refuse_beyond(table: ReadTable, column: str, number: int) -> None:
     if not number:
         return
     described = table.described
-    kind = "a clock" if column == described.order_by else "a whole number"
+    kind = "a clock" if column == described.order_by else "a number"
     what = (
         f"lie beyond {_limit(described, column):,}, further than {kind} can be learned; filter them with where, or "
         "make them null (or the column text) with select"

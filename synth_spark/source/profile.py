@@ -7,18 +7,19 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import AtomicType, BinaryType, StringType
+from pyspark.sql.types import AtomicType, StringType
 
 from synth_spark.histories import quoted
 from synth_spark.source.guess import PATTERNS, ColumnProfile, TableProfile
 
+_OPAQUE = ("binary", "variant")  # types of values that nothing is asked of
 CLOCK_PARTS = ("year", "quarter", "month", "weekofyear", "day", "dayofweek", "weekday", "dayofyear", "hour", "minute")
 
 
 def profile(rows: DataFrame) -> TableProfile:
-    """Look at every column in one pass; nested and binary ones have a type and nothing else."""
+    """Look at every column in one pass; those that cannot be learned have a type and nothing else."""
     fields = rows.schema.fields
-    measured = [f.name for f in fields if isinstance(f.dataType, AtomicType) and not isinstance(f.dataType, BinaryType)]
+    measured = [f.name for f in fields if isinstance(f.dataType, AtomicType) and f.dataType.typeName() not in _OPAQUE]
     texts = {f.name for f in fields if isinstance(f.dataType, StringType)}
     figures = [figure for i, name in enumerate(measured) for figure in _figures(i, F.col(quoted(name)), name in texts)]
     row = rows.agg(F.count(F.lit(1)).alias("rows"), *figures).first()
@@ -36,6 +37,7 @@ def profile(rows: DataFrame) -> TableProfile:
 def _figures(position: int, column: Column, is_text: bool) -> Iterator[Column]:
     yield F.approx_count_distinct(column).alias(f"distinct{position}")
     yield F.count(column).alias(f"there{position}")
+    yield F.min(column).eqNullSafe(F.max(column)).alias(f"constant{position}")
     as_text = column.cast("string")
     yield F.sum(F.xxhash64(as_text).cast("decimal(38,0)")).alias(f"digest{position}")
     if is_text:
@@ -53,12 +55,37 @@ def _column(position: int, name: str, kind: str, told: dict[str, Any], num_rows:
     return ColumnProfile(
         name,
         kind,
-        distinct=min(there, number(f"distinct{position}")),
+        distinct=_distinct(there, number(f"distinct{position}"), constant=bool(told.get(f"constant{position}"))),
         nulls=num_rows - there,
         digest=f"{there} {told[f'digest{position}']}",
         patterns=matching,
         times=number(f"times{position}") / max(1, there),
     )
+
+
+def _distinct(there: int, about: int, *, constant: bool) -> int:
+    """How many different values: exactly where it is none or one, else about so many."""
+    return min(there, 1 if constant else max(2, about))
+
+
+def equal(rows: DataFrame, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """Whether the columns of each pair hold the same in every row."""
+    if not pairs:
+        return []
+    texts = [[F.col(quoted(name)).cast("string") for name in pair] for pair in pairs]
+    row = rows.agg(*(F.bool_and(one.eqNullSafe(other)).alias(str(i)) for i, (one, other) in enumerate(texts))).first()
+    assert row is not None, "an aggregate without groups has one row"
+    return [bool(found) for found in row]
+
+
+def zero_led(rows: DataFrame, columns: Sequence[str]) -> list[str]:
+    """Columns of text in which a value begins with a zero before another digit: codes, no numbers."""
+    if not columns:
+        return []
+    found = [F.bool_or(F.col(quoted(name)).rlike(r"^\s*[+-]?0\d")).alias(str(i)) for i, name in enumerate(columns)]
+    row = rows.agg(*found).first()
+    assert row is not None, "an aggregate without groups has one row"
+    return [name for name, is_code in zip(columns, row, strict=True) if is_code]
 
 
 def num_subjects(rows: DataFrame, key: str) -> int:

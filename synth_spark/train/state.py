@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +14,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from synth_spark.errors import ContractError
-from synth_spark.files import replace_text
+from synth_spark.files import replace_text, write_bytes
 from synth_spark.json_file import read_json
 from synth_spark.model.checkpoint import file_digest
 
@@ -95,18 +94,16 @@ class Progress:
 
 
 def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], optimizer: torch.optim.Optimizer) -> None:
-    """One more complete epoch on disk; older ones are removed afterwards."""
+    """One more complete epoch on disk, which counts once latest.json names it; older ones are removed afterwards."""
     name = f"epoch-{progress.epoch:04d}"
-    temporary = folder / (name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    newest = folder / name
+    shutil.rmtree(newest, ignore_errors=True)
+    newest.mkdir(parents=True)
     for kind, tensors in weights.items():
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary / f"{kind}.safetensors")
-    save_file(_moments(optimizer), temporary / "optimizer.safetensors")
-    (temporary / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    shutil.rmtree(folder / name, ignore_errors=True)
-    os.replace(temporary, folder / name)
-    digests = {file.name: file_digest(file) for file in sorted((folder / name).iterdir())}
+        write_bytes(newest / f"{kind}.safetensors", save({key: t.contiguous() for key, t in tensors.items()}))
+    write_bytes(newest / "optimizer.safetensors", save(_moments(optimizer)))
+    replace_text(newest / "progress.json", json.dumps(asdict(progress)))
+    digests = {file.name: file_digest(file) for file in sorted(newest.iterdir())}
     replace_text(folder / "latest.json", json.dumps({"folder": name, "sha256": digests}))
     for old in folder.glob("epoch-*"):
         if old.name != name:

@@ -86,6 +86,15 @@ def test_opens_without_an_error_or_a_request(browser: Browser, report: Path, wid
     page.close()
 
 
+def test_what_looks_like_tags_is_drawn_as_text(browser: Browser, report: Path) -> None:
+    page, said, _ = opened(browser, report, 1000)
+    drawn = page.locator("#figure-pairs svg text, #pair svg text").all_text_contents()
+    assert said == []
+    assert sum("<b>&" in text for text in drawn) >= 3, "beside the map, above it, and beside the pair"
+    assert page.locator(".plot svg a").count() == 0
+    page.close()
+
+
 @pytest.mark.parametrize("width", [400, 1000, 1600])
 def test_two_runs_side_by_side_open_as_well(browser: Browser, comparison: Path, width: int) -> None:
     page, said, asked = opened(browser, comparison, width)

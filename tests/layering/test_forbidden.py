@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "synth_spark").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")])
 # names called as functions or methods: F.rand(), functions.uuid(), pickle.loads(), yaml.load(), torch.load()
 CALLS = {"rand", "randn", "uuid", "monotonically_increasing_id", "shuffle_rows"}
+CALLS |= {"input_file_name"}  # Unity Catalog refuses it; _metadata.file_path tells the same
 QUALIFIED = {("yaml", "load"), ("yaml", "unsafe_load"), ("torch", "load"), ("torch", "save")}
 MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve"}
 IN_SQL = re.compile(r"\b(rand|randn|uuid|monotonically_increasing_id|random)\s*\(", re.IGNORECASE)

@@ -127,7 +127,7 @@ def test_every_slice_that_holds_values_has_enough_subjects(
         assert -(-(high - low) // width) <= number.COARSE
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     values=some.lists(some.integers(0, 600), min_size=40, max_size=300),
     stride=some.sampled_from([1, 7, 100]),
@@ -220,6 +220,22 @@ def test_signs_do_not_mix_where_nothing_lies_near_zero(count: int) -> None:
     summary = number.NumberSummary(False, values[5], values[-6], (), tuple((value, W) for value in values))
     lows, highs = _bins(number.fit("x", "bigint", {}, summary, threshold=8, steps=DECIMAL_STEPS))
     assert not any(low < -900 and high > 900 for low, high in zip(lows, highs, strict=True))
+
+
+@pytest.mark.parametrize("apart", [2, 3, 4, 7, 10])
+@pytest.mark.parametrize("lone_after", [True, False])
+def test_no_edge_is_what_one_subject_has_beside_a_value_of_many(apart: int, lone_after: bool) -> None:
+    """Many values of 45 subjects each, none of them frequent enough for an atom, and one subject's beside each."""
+    many = list(range(3001, 5001, 80))
+    lone = [value + (apart if lone_after else -apart) for value in many]
+    cells = sorted([(value, 45 * W) for value in many] + [(value, W) for value in lone])
+    atoms = tuple((10_000 + i, 427 * W) for i in range(100))
+    kept = cells[8:-8]
+    summary = number.NumberSummary(False, kept[0][0], kept[-1][0], atoms, tuple(kept))
+    lows, highs = _bins(number.fit("x", "bigint", {}, summary, threshold=6, steps=DECIMAL_STEPS))
+    assert len(lows) > 8
+    # a round number may be somebody's, too: it is chosen whether it is or not
+    assert not {edge for edge in [*lows, *highs] if edge % 5} & set(lone)
 
 
 def test_few_subjects_beyond_a_stretch_get_no_bin_of_their_own() -> None:
@@ -324,6 +340,32 @@ def test_the_unit_is_the_coarsest_that_holds_the_values(
     kind: str, shares: dict[int, int], largest: float, expected: dict[str, int]
 ) -> None:
     assert units.choose_unit(kind, shares, largest) == expected
+
+
+@pytest.mark.parametrize(
+    ("shares", "orders", "largest", "coarse"),
+    [
+        ({2: 1000}, {0: 900, 4: 100}, 84_000.0, False),
+        ({10: 1000}, {-12: 300, 12: 700}, 1e12, False),  # what remains of a subtraction is no value
+        ({0: 1000}, {299: 1000}, 1e300, False),
+        ({0: 1000}, {1: 980, 36: 20}, 1e36, True),  # ages beside a stand-in for missing ones
+        ({2: 1000}, {1: 980, 15: 20}, 1e15, True),
+        ({2: 1000}, {1: 4, 14: 996}, 1e15, False),
+        ({10: 1000}, {0: 980, 38: 20}, 3.4e38, True),
+        ({}, {}, 0.0, False),
+    ],
+)
+def test_a_unit_that_makes_nothing_of_many_values_is_known(
+    shares: dict[int, int], orders: dict[int, int], largest: float, coarse: bool
+) -> None:
+    for kind in ("float", "double"):
+        assert units.is_too_coarse(units.choose_unit(kind, shares, largest), shares, orders) == coarse
+
+
+def test_cents_of_a_float_stay_cents_beside_large_ones() -> None:
+    assert units.choose_unit("float", {2: 1000}, 84_000.0) == {"scale": 2}
+    found = units.from_units("float", {"scale": 2}, Units(np.array([8_400_012, 3, -7])))
+    assert found.to_pylist() == [float(np.float32(value)) for value in (84000.12, 0.03, -0.07)]
 
 
 def test_keys_that_do_not_fit_are_refused() -> None:

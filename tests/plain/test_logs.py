@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+from io import TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,26 @@ def test_storage_that_does_not_append_keeps_all_lines(tmp_path: Path, monkeypatc
     with configure("r1", file):
         stage_logger("train").info("second")
     assert [line["message"] for line in _lines(file)] == ["first", "second"]
+
+
+def test_storage_that_opens_for_appending_and_then_refuses_keeps_all_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(TextIOWrapper):
+        def flush(self) -> None:
+            raise OSError(errno.ESPIPE, "as the storage says")
+
+        def close(self) -> None:
+            self.buffer.raw.close()  # type: ignore[attr-defined]  # what was not written is gone
+
+    file = tmp_path / "log.jsonl"
+    with configure("r1", file):
+        stage_logger("encode").info("first")
+    monkeypatch.setattr(logging.FileHandler, "_open", lambda handler: Refusing(file.open("ab")))
+    with configure("r1", file):
+        stage_logger("train").info("second")
+        stage_logger("train").info("third")
+    assert [line["message"] for line in _lines(file)] == ["first", "second", "third"]
 
 
 def test_a_log_that_cannot_be_closed_does_not_end_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

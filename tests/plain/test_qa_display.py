@@ -57,6 +57,14 @@ def test_categories_beyond_the_kept_are_other() -> None:
     assert axis.code(np.array(["blue", "secret", None], dtype=object)).tolist() == [1, 2, 3]
 
 
+def test_no_two_classes_have_one_label() -> None:
+    assert NameAxis(("shop", "other", "missing", "(other)")).labels[-2:] == ("((other))", "(missing)")
+    params = {"unit": {"scale": 0}, "missing": True, "atoms": [], "lows": [1_700_000_000], "highs": [1_700_000_900]}
+    axis = field_axis(FieldSpec("t", "number", "double", (5,), params), column("number"))
+    assert len(set(axis.labels)) == axis.size
+    assert axis.labels[0] == "below 1,700,000,000"
+
+
 def test_numbers_and_dates_learned_as_categories_are_shown_as_what_they_are() -> None:
     kept = {"missing": False, "rare": True, "values": ["20", "3", "7"]}
     axis = field_axis(FieldSpec("c", "category", "int", (4,), kept), column("number"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from synth_spark.qa_result import Shown
+from synth_spark.qa_result import Criterion, Shown
 from synth_spark.report.page import render_page
 from synth_spark.report.stage import read_history, run_report
 from synth_spark.workspace import RunPaths
@@ -41,6 +42,15 @@ def test_says_what_it_is_and_not_more() -> None:
     assert "anonymous" not in text.lower()
     assert "A note." in text
     assert text.count("<details>") >= 4
+
+
+def test_a_gate_without_evidence_is_neither_passed_nor_failed() -> None:
+    result = example_result()
+    unknown = Criterion("dcr_share", None, None, False, "no holdout")
+    text = own_text(render_page(replace(result, gate=(*result.gate, unknown))))
+    assert "Gate undecided" in text and "1 of 2 criteria of the release gate is not known" in text
+    assert '<span class="sr">undecided</span>' in text
+    assert "Gate failed" not in text and "not met" not in text.replace("not-met", "")
 
 
 def test_a_holdout_of_zero_leaves_a_readable_page() -> None:

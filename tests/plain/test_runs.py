@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -19,7 +20,8 @@ from synth_spark.pipeline.live import LiveMetrics
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
 from synth_spark.pipeline.stages import check_settings
-from synth_spark.pipeline.tracked import flat_settings, kept_config
+from synth_spark.pipeline.tracked import flat_settings, kept_config, without_values
+from synth_spark.tracking import _clean, told
 from synth_spark.workspace import Workspace
 
 EVENTS = {"path": "events", "key": "id", "order_by": "at", "options": {"user": "hunter2"}}
@@ -119,6 +121,21 @@ def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
         pass
 
 
+def test_storage_that_lets_no_file_be_rewritten_gives_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.EOPNOTSUPP, "as the storage says")
+
+    monkeypatch.setattr("synth_spark.pipeline.lock.FileIO", refuse)
+    with caplog.at_level("WARNING"), run_lock(tmp_path):
+        pass
+    assert "knows no locks" in caplog.text
+    monkeypatch.setattr("synth_spark.pipeline.lock.FileIO", lambda *arguments: (_ for _ in ()).throw(PermissionError()))
+    with pytest.raises(PermissionError), run_lock(tmp_path):
+        pass
+
+
 class _Tracker:
     def __init__(self) -> None:
         self.steps: list[int] = []
@@ -131,12 +148,23 @@ class _Tracker:
         self.steps.append(step)
 
 
+def _epochs(*epochs: int) -> str:
+    return "".join(json.dumps({"epoch": epoch, "train.loss": 1.0}) + "\n" for epoch in epochs)
+
+
 def test_each_epoch_is_told_once(tmp_path: Path) -> None:
     file, tracker = tmp_path / "metrics.jsonl", _Tracker()
-    lines = "".join(json.dumps({"epoch": epoch, "train.loss": 1.0}) + "\n" for epoch in (1, 2, 2, 3))
+    file.write_text(_epochs(1, 2), encoding="utf-8")
     with LiveMetrics(file, tracker, poll_seconds=0.01):  # type: ignore[arg-type]
-        file.write_text(lines + '{"epoch": 4, "trai', encoding="utf-8")
-    assert tracker.steps == [2, 3]
+        file.write_text(_epochs(1, 2, 2, 3) + '{"epoch": 4, "trai', encoding="utf-8")
+    assert tracker.steps == [2, 3], "a training that goes on: the store has the first"
+
+
+def test_a_training_from_the_start_is_told_again(tmp_path: Path) -> None:
+    file, tracker = tmp_path / "metrics.jsonl", _Tracker()
+    with LiveMetrics(file, tracker, poll_seconds=0.01):  # type: ignore[arg-type]
+        file.write_text(_epochs(1, 2), encoding="utf-8")
+    assert tracker.steps == [1, 2], "the store's first epoch is another training's"
 
 
 def test_memory_of_children_counts() -> None:
@@ -154,3 +182,32 @@ def test_settings_are_told_without_credentials() -> None:
     assert "hunter2" not in json.dumps(flat)
     kept = kept_config(_config())
     assert "hunter2" not in kept and "width: 128" in kept and "options:" in kept
+
+
+def test_sql_is_told_without_its_texts_and_numbers() -> None:
+    assert without_values("id NOT IN ('C17', 'it''s', \"x\", 18.5e3) AND `a 'b' 7` > -.5") == (
+        "id NOT IN (..., ......, ..., ...) AND `a 'b' 7` > -..."
+    )
+    assert without_values("col2 IS NULL OR x_1 = t.y3") == "col2 IS NULL OR x_1 = t.y3"
+    events = {"path": "x", "format": "csv", "key": "id", "order_by": "at", "where": "id <> 'C17'"}
+    events["select"] = {"id": "id", "at": "at", "big": "x > 123456"}
+    config = Config.model_validate({"name": "x", "source": {"events": [events]}})
+    for text in (json.dumps(flat_settings(config)), kept_config(config)):
+        assert "C17" not in text and "123456" not in text
+        assert "id <> ..." in text and "x > ..." in text
+
+
+def test_addresses_are_told_without_who_logs_in() -> None:
+    assert told("postgresql://user:p%40w@host:5432/db") == "postgresql://...@host:5432/db"
+    assert told("asked https://me:pw@host/api: no answer, a@b") == "asked https://...@host/api: no answer, a@b"
+    assert told("sqlite:////tmp/a b/mlflow.db") == "sqlite:////tmp/a b/mlflow.db"
+
+
+def test_names_that_mlflow_does_not_take_stay_unlike() -> None:
+    assert _clean("bits.events.amount.value") == "bits.events.amount.value"
+    names = [
+        _clean(name)
+        for name in ("price (\u20ac)", "price ($)", "km//h", "a/./b", *(f"{'x' * 300}.{end}" for end in "ab"))
+    ]
+    assert len(set(names)) == len(names)
+    assert all(len(name) <= 250 and "/" not in name for name in names)

@@ -54,6 +54,7 @@ def test_like_a_naive_count(kind: pa.DataType, subjects: list[list[Any]], size: 
         for value in {v for values in present for v in values}
     }
     assert sum(row["c"] for row in _told(parts, tally.MISSING)) == sum(values.count(None) for values in held)
+    assert sum(row["s"] for row in _told(parts, tally.MISSING)) == sum(None in values for values in held)
     holders = _told(parts, tally.HOLDERS)
     assert sum(row["s"] for row in holders) == len(present)
     assert sum(row["w"] for row in holders) == sum(total["w"] for total in sums.values())

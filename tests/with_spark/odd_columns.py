@@ -95,6 +95,12 @@ _PROTECTED = {
     "new-null-number": _c(_NEVER_NULL, "IF(held, NULL, id * 13 % 400 / 4)"),
     "new-null-date": _c(_NEVER_NULL, f"IF(held, NULL, {_DAY.format('id % 300')})"),
     "new-null-place": _c(_NEVER_NULL, "IF(held, NULL, 40 + id % 50 / 100)", "20 + id % 70 / 100"),
+    "lone-null-category": _c(_NEVER_NULL, "IF(id = 2, NULL, concat('v', id % 3))"),
+    "lone-null-boolean": _c(_NEVER_NULL, "IF(id = 2, NULL, id % 3 = 1)"),
+    "lone-null-integer": _c(_NEVER_NULL, "IF(id = 2, NULL, CAST(id % 40 AS INT))"),
+    "lone-null-number": _c(_NEVER_NULL, "IF(id = 2, NULL, id * 13 % 400 / 4)"),
+    "lone-null-date": _c(_NEVER_NULL, f"IF(id = 2, NULL, {_DAY.format('id % 300')})"),
+    "lone-null-place": _c(_NEVER_NULL, "IF(id = 2, NULL, 40 + id % 50 / 100)", "20 + id % 70 / 100"),
     "extreme-integer": _c("min({0}) >= 0 AND max({0}) < 500", "IF(id < 3, (id - 1) * 1000000000000, id)"),
     "extreme-number": _c(
         "min({0}) >= 0 AND max({0}) < 500 AND max({1}) < 500",
@@ -162,12 +168,12 @@ _NUMBERS = {
     "tail-number": _c(
         "size(collect_set({0})) = 12 AND min({0}) = 0.01D AND max({0}) = 1E9D AND bool_and({1} = IF(odd, 1E300D, 0D))",
         "pow(10D, id % 12 - 2)",
-        "IF(odd, 1E300D, 1D)",
+        "IF(odd, 1E300D, 0D)",
     ),
     "digits-number": _c(
-        "bool_and({0} = IF(odd, 0.1234567890123457BD, 0.5BD)) AND bool_and({1} = IF(odd, 4611686018427387904BD, 1BD))",
+        "bool_and({0} = IF(odd, 0.1234567890123457BD, 0.5BD)) AND bool_and({1} = IF(odd, -4611686018427387903BD, 1BD))",
         "CAST(IF(odd, 0.123456789012345678BD, 0.5BD) AS DECIMAL(38,18))",
-        "CAST(IF(odd, 12345678901234567890123456789012345678BD, 1BD) AS DECIMAL(38,0))",
+        "CAST(IF(odd, -4611686018427387903BD, 1BD) AS DECIMAL(38,0))",
     ),
     "precision-number": _c(
         "sort_array(collect_set({0})) = array(2D, 2.25D, 2.5D) AND max({1}) = 3BD AND bool_and({1} % 1 = 0)",

@@ -94,6 +94,35 @@ def test_events_alone_and_files_of_csv(shop: Path) -> None:
     assert "`amount` double" in events["read_schema"] and "subjects" not in source
 
 
+def test_a_file_of_csv_without_names_is_refused_and_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"{4711 + n},jane{n}@example.org,2024-01-{1 + n % 28:02}" for n in range(50)]
+    (tmp_path / "visits.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SourceError, match="first line of a CSV file must name its columns, and 3 of 3") as refused:
+        draft([str(tmp_path / "visits.csv")], tmp_path / "visits.yml")
+    told = str(refused.value) + "".join(capsys.readouterr())
+    assert "jane" not in told and "4711" not in told and not (tmp_path / "visits.yml").exists()
+
+
+def test_codes_with_leading_zeros_stay_text(tmp_path: Path) -> None:
+    (tmp_path / "part=1").mkdir()
+    lines = ["user_id,day,zip,2024", *(f"{n % 20},2024-02-{1 + n % 28:02},{n % 7:05},{n % 5}" for n in range(200))]
+    (tmp_path / "part=1" / "x.csv").write_text("\n".join(lines), encoding="utf-8")
+    (events,) = drafted(tmp_path, to=tmp_path / "x.yml")["source"]["events"]
+    assert events["format"] == "csv"
+    assert "`zip` string" in events["read_schema"] and "`2024` int" in events["read_schema"]
+
+
+def test_columns_that_hold_the_same_in_other_rows_are_kept(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(n % 30, date(2024, 1, 1) + timedelta(n // 30), n % 9, (n + 1) % 9, n % 9) for n in range(270)]
+    kinds = "user_id int, day date, home int, away int, host int"
+    spark.createDataFrame(rows, kinds).write.parquet(str(tmp_path / "games" / "season=1"))
+    (events,) = drafted(tmp_path / "games", to=tmp_path / "games.yml")["source"]["events"]
+    assert events["format"] == "parquet"
+    assert "host" in events["exclude"] and "away" not in events.get("exclude", {})
+
+
 def test_what_repeats_the_clock_is_told(spark: SparkSession, tmp_path: Path) -> None:
     rows = [(n % 60, datetime(2024, 1 + n % 12, 1 + n % 28, n % 24), 1 + n % 12, n % 24, n % 5) for n in range(600)]
     spark.createDataFrame(rows, "user int, time timestamp, month int, hour int, kind int").write.parquet(

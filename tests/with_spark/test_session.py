@@ -177,3 +177,23 @@ def test_views_outlive_the_process_and_a_second_session_is_refused(tmp_path: Pat
     assert not list(cwd.iterdir()), "nothing may be left in the folder where a command runs"
     noise = [line for line in made.stderr.splitlines() if "incubator" not in line]
     assert len(noise) <= 2, made.stderr
+
+
+def test_spark_connect_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "15.4")
+    monkeypatch.setattr(
+        session.SparkSession, "builder", type("Builder", (), {"getOrCreate": staticmethod(lambda: remote())})()
+    )
+    with pytest.raises(EnvironmentProblem, match=r"Spark Connect.*dedicated access"):
+        session.get_spark()
+
+
+@pytest.mark.parametrize(("setting", "partitions"), [("7", 7), ("auto", None)])
+def test_partitions_where_spark_decides_their_number(spark: SparkSession, setting: str, partitions: int | None) -> None:
+    from types import SimpleNamespace
+
+    from synth_spark.encode.stage import _partitions
+
+    told = SimpleNamespace(conf=SimpleNamespace(get=lambda name: setting), sparkContext=spark.sparkContext)
+    assert _partitions(told) == (partitions or spark.sparkContext.defaultParallelism)  # type: ignore[arg-type]

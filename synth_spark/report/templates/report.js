@@ -7,11 +7,19 @@
     const figure = data.charts[node.dataset.chart];
     if (!figure || node.dataset.drawn) return;
     node.dataset.drawn = "yes";
+    figure.data.forEach(function (trace) { trace.x = plain(trace.x); trace.y = plain(trace.y); });
     if (node.dataset.chart === "pairs" || node.dataset.chart === "accuracy") shorten(figure);
     if (node.dataset.chart.startsWith("correlations-")) narrow(figure);
     Plotly.newPlot(node, figure.data, figure.layout, config).then(function () {
       if (node.dataset.chart === "pairs") node.on("plotly_click", function (event) { choose(event.points[0].customdata); });
     });
+  }
+
+  // Plotly reads tags, entities and, in hover texts, %{...} in what it draws; names of the data are none of these
+  function plain(item) {
+    if (Array.isArray(item)) return item.map(plain);
+    if (typeof item !== "string") return item;
+    return item.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/%\{/g, "%\u200b{");
   }
 
   // on a phone the bar beside the map takes more room than the map
@@ -71,13 +79,14 @@
 
   function heat(id, pair, z, low, high, scale) {
     const axis = { automargin: true, fixedrange: true, type: "category", tickfont: { size: 10 }, gridcolor: "rgba(0,0,0,0)", ticks: "" };
-    const trace = { type: "heatmap", x: pair.axes[1], y: pair.axes[0], z: z, zmin: low, zmax: high, colorscale: scale, xgap: 1, ygap: 1,
-      hovertemplate: pair.names[0] + " %{y}, " + pair.names[1] + " %{x}: %{z:.2%}<extra></extra>", hoverongaps: false,
+    const names = plain(pair.names);
+    const trace = { type: "heatmap", x: plain(pair.axes[1]), y: plain(pair.axes[0]), z: z, zmin: low, zmax: high, colorscale: scale, xgap: 1, ygap: 1,
+      hovertemplate: names[0] + " %{y}, " + names[1] + " %{x}: %{z:.2%}<extra></extra>", hoverongaps: false,
       colorbar: { orientation: "h", thickness: 8, len: 1, y: 1.0, yanchor: "bottom", tickformat: low < 0 ? "+.1%" : ".0%", tickfont: { size: 10 }, nticks: 4 } };
     Plotly.react(id, [trace], { height: 380, margin: { l: 4, r: 4, t: 4, b: 4 }, font: data.charts.accuracy.layout.font,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "#eceff3", dragmode: false,
-      xaxis: Object.assign({ title: { text: pair.names[1], font: { size: 12 } }, tickangle: -45 }, axis),
-      yaxis: Object.assign({ title: { text: pair.names[0], font: { size: 12 } } }, axis) }, config);
+      xaxis: Object.assign({ title: { text: names[1], font: { size: 12 } }, tickangle: -45 }, axis),
+      yaxis: Object.assign({ title: { text: names[0], font: { size: 12 } } }, axis) }, config);
   }
 
   function fillTable(pair) {

@@ -103,6 +103,21 @@ VALUES: list[Refused] = [
         Tables(_events("9223372036854775807L AS x")),
         ("events", "'x'", f"{EVENTS} values", "null", "select"),
     ),
+    (
+        "decimals beyond 64 bits",
+        Tables(_events("CAST('1000000000000000000000' AS DECIMAL(38,0)) AS x")),
+        ("events", "'x'", f"{EVENTS} values", "beyond"),
+    ),
+    (
+        "a stand-in for missing numbers",
+        Tables(_events("IF(id % 10 = 0, 9.96921E36D, CAST(id AS DOUBLE)) AS x")),
+        ("events", "'x'", "powers of ten apart", "select"),
+    ),
+    (
+        "the smallest double beside the largest",
+        Tables(_events("IF(j = 0, 4.9E-324D, 1.7976931348623157E308D) AS x")),
+        ("events", "'x'", "powers of ten apart"),
+    ),
     ("arrays", Tables(_events("array(id) AS x")), ("events", "'x'", "array<bigint>", "exclude")),
     ("structs", Tables(_events("struct(id) AS x")), ("events", "'x'", "struct<id:bigint>", "flatten")),
     (
@@ -239,11 +254,11 @@ CORRECT: dict[str, Tables] = {
     ),
     "numbers at the edge of their types, and nothing": Tables(
         _events(
-            "IF(j = 0, 4.9E-324D, -1.7976931348623157E308D) AS a, -0.0D AS b, "
-            "IF(j = 0, FLOAT(1.4E-45), FLOAT(3.4028235E38)) AS c, "
+            "IF(j = 0, 1.7976931348623157E308D, -1.7976931348623157E308D) AS a, -0.0D AS b, "
+            "IF(j = 0, FLOAT(-3.4028235E38), FLOAT(3.4028235E38)) AS c, "
             "CAST(IF(j = 0, -128, 127) AS TINYINT) AS d, "
             "CAST('0.00000000000000000000000000000000000001' AS DECIMAL(38,38)) AS e, "
-            "CAST('-99999999999999999999999999999999999999' AS DECIMAL(38,0)) AS f, "
+            "CAST('-4611686018427387903' AS DECIMAL(38,0)) AS f, "
             "IF(id % 2 = 0, NULL, 'a') AS g, IF(j = 0, NULL, 1.5D) AS h, CAST(NULL AS DATE) AS k"
         ),
         checks={
