@@ -326,7 +326,8 @@ def doctor(
     """Look for what would keep a run from working; each finding comes with its fix. Exit code 12 if there is any."""
     from synth_spark.doctor import findings
 
-    found = findings(root)
+    found = []
+    guarded(lambda: found.extend(findings(root)), False)
     for finding in found:
         typer.echo(f"{'ok  ' if finding.ok else 'FIX '} {finding.name:<16} {finding.detail}")
         if finding.fix:

@@ -96,6 +96,9 @@ class TableSource(Section):
                 "give either table (a catalog name) or path (a folder or file) or jdbc (a table of a database), one of "
                 "the three"
             )
+        idle = sorted({"format", "read_schema"} & self.model_fields_set) if self.path is None else []
+        if idle:
+            raise ValueError(f"{' and '.join(idle)}: tells how to read a path, and there is none; leave it out")
         secret = next((name for name in self.options if _SECRET.search(f"{name}=")), None)
         if secret is not None:
             raise ValueError(

@@ -26,7 +26,8 @@ def _explain(problem: Any, root: type[BaseModel]) -> str:
         return f"{key}: unknown key; allowed here: {', '.join(_allowed_keys(problem['loc'], root))}"
     if problem["type"] == "missing":
         return f"{key}: missing, it has no default"
-    if isinstance(problem["input"], dict):  # a whole section says little, and may hold what nobody must read in a log
+    # a whole section says little, and may hold what nobody must read in a log, as may an option of a reader
+    if isinstance(problem["input"], dict) or "options" in problem["loc"]:
         return f"{key}: {problem['msg'].removeprefix('Value error, ')}"
     # reprlib looks no further than it shows, whatever the value stands for
     return f"{key}: {_shortened(reprlib.repr(problem['input']))}: {problem['msg'].removeprefix('Value error, ')}"

@@ -99,6 +99,11 @@ def check_device(settings: TrainSettings) -> None:
     Raises:
         ConfigError: see placement.
     """
+    if settings.launcher == "inprocess" and (settings.num_ranks or 1) > 1:
+        raise ConfigError(
+            f"train.num_ranks: {settings.num_ranks}, but the launcher inprocess has one rank; set train.launcher to "
+            "torchdistributor, torchrun or cluster"
+        )
     if settings.launcher == "cluster" or settings.device == CPU:
         return
     if settings.device == CUDA or any(Path("/dev").glob(_OF_NVIDIA)):

@@ -43,6 +43,15 @@ def granted_cpus() -> int:
     return max(granted, 1)
 
 
+def processor_flags() -> frozenset[str]:
+    """What the processor can do, as Linux calls it; empty where nobody says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
+
+
 def granted_memory() -> int:
     """Bytes of memory this process may use: the machine's, cut by a container's limit."""
     total = int(psutil.virtual_memory().total)

@@ -34,6 +34,19 @@ class Manifest:
     schema_digest: str
     source_digest: dict[str, str]  # source table -> digest of its content, see synth_spark.source
     files: tuple[DataFile, ...]
+    salt: str = ""  # fingerprint of the salt that split the subjects; none where nothing was split by one
+
+    def check_salt(self, fingerprint: str) -> None:
+        """Whether the salt at hand gives the split that this run was encoded with.
+
+        Raises:
+            ContractError: it does not, so who trained would be taken for holdout subjects.
+        """
+        if self.salt not in ("", fingerprint):
+            raise ContractError(
+                "salt: another one than this run was encoded with, so training and holdout subjects would be mixed up; "
+                "restore the workspace's secrets/salt, or SYNTH_SPARK_SALT as it was, or start a new run"
+            )
 
     def of_split(self, split: str) -> tuple[DataFile, ...]:
         """Files of a split, sorted by path."""

@@ -14,6 +14,11 @@ def derive(run_seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(message).digest()[:8], "big") >> 1
 
 
+def salt_fingerprint(salt: bytes) -> str:
+    """Tells one salt from another, 32 hex digits; the salt cannot be told from it."""
+    return hmac.new(salt, b"fingerprint", hashlib.sha256).hexdigest()[:32]
+
+
 def keyed_threshold(salt: bytes, seed: int, *names: str) -> int:
     """A protection threshold of 5, 6, 7 or 8 subjects that nobody without the salt can recompute."""
     message = "\x1f".join(("threshold", str(seed), *names)).encode("utf-8")

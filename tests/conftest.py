@@ -21,10 +21,10 @@ ROOT = Path(__file__).parents[1]
 # time and gain nothing. Set before anything starts one; processes that tests start inherit it.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
-# Where green decides, the same examples every time; at a desk, new ones.
-settings.register_profile("decides", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("decides")
+# Where green decides, the same examples every time; at a desk, new ones. Nowhere is a busy machine's pace an error.
+settings.register_profile("decides", derandomize=True, deadline=None)
+settings.register_profile("desk", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "decides" if os.environ.get("CI") else "desk"))
 
 
 @pytest.fixture(scope="session")

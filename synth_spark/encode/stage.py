@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
@@ -23,6 +23,7 @@ from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.places import Places
 from synth_spark.progress import spark_progress
+from synth_spark.seeds import salt_fingerprint
 from synth_spark.session import arrow_batches
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import split_subjects
@@ -71,6 +72,7 @@ def run_encode(
             sequences = to_sequences(frames, codebook, work.plan)
             properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(work.source)}
             manifest = write_sequences(sequences, str(paths.sequences), codebook, work.source.digest, properties)
+            manifest = replace(manifest, salt=salt_fingerprint(salt))
     codebook.save(paths.codebook)
     manifest.save(paths.manifest)
     laps.end("write")
@@ -137,8 +139,8 @@ def _preflight(config: Config, num_subjects: dict[str, int]) -> None:
             number,
             limits.warn_subjects,
         )
-    if config.split.holdout and not num_subjects[HOLDOUT]:
-        log.warning("no subject fell into the holdout: quality and privacy cannot be judged")
+    if not num_subjects[HOLDOUT]:
+        log.warning("no subject is in the holdout (split.holdout): privacy cannot be judged, nor will the gate pass")
 
 
 def _fit(spark: SparkSession, config: Config, work: _Work, held: ExitStack) -> tuple[Frames, Codebook]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from synth_spark.machine import processor_flags
+
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 _FIRST_WITH_BFLOAT16 = (8, 0)  # compute capability: Ampere
+_NATIVE = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"}  # of processors, as Linux calls them
 _SIZES_PER_DOUBLING = 16
 
 
@@ -24,7 +27,10 @@ def sampling_format(trained_in: str, device: torch.device) -> torch.dtype:
 def _multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":  # torch.cuda.is_bf16_supported counts what is only emulated, too
         return torch.cuda.get_device_capability(device) >= _FIRST_WITH_BFLOAT16
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    flags = processor_flags()  # oneDNN counts what it emulates with other instructions, several times slower
+    return not flags or not flags.isdisjoint(_NATIVE)
 
 
 def fewer_sizes(count: int) -> int:

@@ -28,6 +28,7 @@ from synth_spark.source.table import load_table
 _MOST_TABLES = 2
 _CSV = {"header": "true", "inferSchema": "true"}
 _NUMBERS = ("integer", "long", "double", "decimal")  # that Spark infers in a CSV file
+_FILES = {"csv", "tsv", "parquet", "delta"}  # endings of names; other dots are those of a catalog
 _MOST_FILES = 1000  # of a folder that are looked at to tell what it holds
 
 
@@ -90,7 +91,7 @@ def _tell(table: _Table, role: str) -> None:
 
 def _name_of(source: str) -> str:
     stem = Path(source.rstrip("/")).name.split(".")
-    word = stem[0] if "/" in source or len(stem) <= 2 else stem[-1]
+    word = stem[0] if "/" in source or _FILES & set(stem[1:]) else stem[-1]
     return re.sub(r"[^A-Za-z0-9_-]+", "-", word).strip("-").lower() or "data"
 
 

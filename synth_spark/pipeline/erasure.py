@@ -27,6 +27,7 @@ from synth_spark.pipeline.runs import RunState, load_state, runs_of, save_state,
 from synth_spark.pipeline.stages import config_of
 from synth_spark.pipeline.summary import say
 from synth_spark.publish.publications import newest
+from synth_spark.seeds import salt_fingerprint
 from synth_spark.source.search import Answer, Snapshot, find_subjects, read_keys
 from synth_spark.workspace import RunPaths, Workspace
 
@@ -93,7 +94,11 @@ def _search(spark: SparkSession, workspace: Workspace, keys: DataFrame) -> list[
         except ConfigError as error:
             found.append(_Held(paths, state, Answer(None, f"its settings cannot be read ({type(error).__name__})")))
             continue
-        snapshot = _snapshot(paths, state)
+        try:
+            snapshot = _snapshot(paths, state, salt_fingerprint(workspace.salt()))
+        except ContractError:
+            found.append(_Held(paths, state, Answer(None, "it was split by another salt than the one at hand")))
+            continue
         settings = own.model_dump(mode="json", include={"seed", "source", "split"})
         question = json.dumps([settings, snapshot.digests, snapshot.versions], sort_keys=True)
         if question not in answers:
@@ -102,13 +107,18 @@ def _search(spark: SparkSession, workspace: Workspace, keys: DataFrame) -> list[
     return found
 
 
-def _snapshot(paths: RunPaths, state: RunState) -> Snapshot:
-    """What the run noted of its source; nothing if encoding was broken off."""
+def _snapshot(paths: RunPaths, state: RunState, salt: str) -> Snapshot:
+    """What the run noted of its source; nothing if encoding was broken off.
+
+    Raises:
+        ContractError: another salt than the one with this fingerprint split it.
+    """
     try:
-        digests = Manifest.load(paths.manifest).source_digest
+        manifest = Manifest.load(paths.manifest)
     except ContractError:
         return Snapshot({}, {})
-    return Snapshot(digests, state.source_versions)
+    manifest.check_salt(salt)
+    return Snapshot(manifest.source_digest, state.source_versions)
 
 
 def _tell(run: _Held, shown: str | None) -> None:

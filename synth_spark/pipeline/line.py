@@ -37,7 +37,7 @@ def run_line(
     paths, state, reason = _choose(config, workspace, run_id, fresh)
     tell_plan(config, workspace, state, reason)
     if state.next_stage is None:
-        say("nothing to do: all stages are done; --fresh begins a new run")
+        say("nothing to do: all stages are done; without --run a new run begins")
         return paths
     with open_run(config, workspace, paths, catalog=True) as run:
         stopped = _run_stages(run, force)

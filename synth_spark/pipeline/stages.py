@@ -149,6 +149,11 @@ def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | Non
         return create_run(workspace, config, run_id)[0]
     state = find_run(workspace, config.name, run_id)
     paths = workspace.run(state.run_id)
+    if state.name != config.name:
+        raise ContractError(
+            f"run {state.run_id}: is a run of {state.name}, and the config's name is {config.name}; "
+            "name another run, or another config"
+        )
     check_usable(state)
     check_settings(config, paths, stage)
     if stage == "sample" and "decode" in state.stages:

@@ -98,7 +98,7 @@ def dcr_control(training: np.ndarray, holdout: np.ndarray) -> Lean:
 def _lean(to_training: np.ndarray, to_holdout: np.ndarray, group: np.ndarray, size: int) -> Lean:
     votes = np.where(to_training == to_holdout, 0.5, to_training < to_holdout)
     share = float(votes.mean())
-    grouped = np.bincount(group, weights=votes - share)
+    grouped = np.bincount(group, weights=votes - 0.5)  # as they would be where nothing leans
     error = max(float(np.sqrt((grouped**2).sum())) / len(votes), 0.5 / float(np.sqrt(len(votes))))
     return Lean(share, error, len(votes), size)
 

@@ -24,6 +24,7 @@ LEAST_SUBJECTS = 100  # with so many events, in each set
 MAX_SUBJECTS = 2_000  # of each set
 RANKS = (1, 10, 100)
 SWAPPED = 1 / 3  # share of cells that change places in the perturbed control
+_ALIKE = 1e-6  # likenesses of unit vectors that differ by less are equal
 _CHUNK = 500
 
 Profiles = Callable[[np.ndarray], np.ndarray]
@@ -95,9 +96,9 @@ def _profiling(
     figures = {"profiling.pool": float(len(anchors))}
     for name, gallery in (("real", own), ("perturbed", moved)):
         likeness = anchors @ gallery.T
-        better = (likeness > likeness.diagonal()[:, None]).sum(axis=1)
         for rank in RANKS:
-            figures |= wilson(float((better < rank).mean()), len(anchors)).named(f"profiling.{name}.rank{rank}")
+            found = float(found_at(likeness, rank).mean())
+            figures |= wilson(found, len(anchors)).named(f"profiling.{name}.rank{rank}")
     count = min(len(anchors), len(holdout[0]) - half)
     targets = np.vstack([anchors[:count], profiles(holdout[0][half:])[:count]])
     galleries = ((holdout[0][:half], holdout[1][:half]), synthetic)
@@ -106,6 +107,14 @@ def _profiling(
     )
     scores = density_scores(to_reference, to_synthetic)
     return figures | attack(np.repeat([1, 0], count), scores).named("profiling.synthetic")
+
+
+def found_at(likeness: np.ndarray, rank: int) -> np.ndarray:
+    """Chance that each row's own column is among its `rank` likeliest, where equally likely ones come in any order."""
+    own = likeness.diagonal()[:, None]
+    better = (likeness > own + _ALIKE).sum(axis=1)
+    level = (np.abs(likeness - own) <= _ALIKE).sum(axis=1)  # itself among them
+    return np.clip((rank - better) / level, 0.0, 1.0)
 
 
 def swap_cells(frame: SubjectFrame, space: PointSpace, *, share: float, seed: int) -> SubjectFrame:

@@ -7,7 +7,7 @@ subjects. Why their own package is not used: docs/decisions/privacy-evidence.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def _predicates(synthetic: Records, rng: np.random.Generator) -> list[Predicate]
     """Conjunctions over some columns of a random synthetic subject that no other synthetic subject fulfils."""
     middle = np.median(synthetic.values, axis=0)
     num_columns = synthetic.values.shape[1]
-    found: list[Predicate] = []
+    found: dict[Hashable, Predicate] = {}
     for _ in range(ATTACKS * _TRIES):
         size = min(int(rng.integers(*PREDICATE_COLUMNS)), num_columns)
         columns = rng.permutation(num_columns)[:size]
@@ -93,10 +93,15 @@ def _predicates(synthetic: Records, rng: np.random.Generator) -> list[Predicate]
         sides = np.where(values > middle[columns], 1, -1)
         predicate = (columns, values, np.where(synthetic.categorical[columns], 0, sides))
         if _singles_out(predicate, synthetic):
-            found.append(predicate)
+            found[_told(predicate)] = predicate  # the same one again is no attack of its own
         if len(found) == ATTACKS:
             break
-    return found
+    return list(found.values())
+
+
+def _told(predicate: Predicate) -> Hashable:
+    """What it asks, whatever the order of its columns."""
+    return frozenset(zip(*(part.tolist() for part in predicate), strict=True))
 
 
 def _predicate(columns: list[int], values: list[float], comparisons: list[int]) -> Predicate:

@@ -31,6 +31,7 @@ from synth_spark.qa.halves import FitProfiles
 from synth_spark.qa.integrity import check_integrity
 from synth_spark.qa.likelihood import SubjectNats, loss_figures
 from synth_spark.qa_result import QaResult
+from synth_spark.seeds import salt_fingerprint
 from synth_spark.session import arrow_batches
 from synth_spark.source.read import Source, read_source
 from synth_spark.source.split import of_split, split_subjects
@@ -66,10 +67,11 @@ def run_qa(
         source_versions: of Delta tables, as they were encoded: a source that only grew meanwhile is no other one.
 
     Raises:
-        ContractError: the source is not the one that was encoded, or a table is missing.
+        ContractError: the source or the salt is not the one that was encoded with, or a table is missing.
         GateUndecided: there is nothing to compare.
     """
     codebook, manifest = Codebook.load(paths.codebook), Manifest.load(paths.manifest)
+    manifest.check_salt(salt_fingerprint(salt))
     source = read_encoded_source(spark, config, manifest, source_versions)
     assignment = split_subjects(source, salt=salt, seed=config.seed, split=config.split).persist()
     subjects = _written(spark, published / SUBJECTS_TABLE, paths.run_id)

@@ -50,6 +50,7 @@ def load_generator(
     """
     key = weights_digest, threads
     if key not in _LOADED:
+        _LOADED.clear()  # a worker outlives runs; one model at a time is enough
         _LOADED[key] = _loaded(threads, model_files(), place)
     return _LOADED[key]
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from synth_spark.devices import CUDA
 from synth_spark.errors import ConfigError, SynthError, TrainingError
 from synth_spark.files import replace_text
+from synth_spark.logs import stage_logger
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,6 +38,7 @@ _ECHOES = (
     "SystemExit",
 )  # of another rank's end
 JOB_FILE = "job.json"  # a TrainJob, for torchrun
+log = stage_logger("train")
 _TOO_FEW_SLOTS = "SPARK-24819"  # Spark's message for it begins so
 _PR_SET_PDEATHSIG = 1
 
@@ -140,7 +142,10 @@ _LAUNCHERS: dict[str, Callable[[SparkSession | None, dict[str, Any], int], None]
 
 def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict[str, Any]:
     found = {rank: _read(notes / f"rank-{rank}.json") for rank in range(num_ranks)}
-    if failure is None and all(note["status"] == "done" for note in found.values()):
+    interrupted = failure is not None and not isinstance(failure, Exception)
+    if not interrupted and all(note["status"] == "done" for note in found.values()):
+        if failure is not None:  # ranks that end, or what they return on the way, and not their work
+            log.warning("all ranks are done; what came after them failed (%s)", type(failure).__name__)
         return found[0]
     failed = {rank: note for rank, note in found.items() if note["status"] == "failed"}
     own = {rank: note for rank, note in failed.items() if note["kind"] not in _ECHOES}

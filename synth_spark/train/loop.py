@@ -324,8 +324,9 @@ class Trainer:
         self.history.append(line)
         if self.ranks.is_first:
             weights = {"current": tensors_of(self.model), "averaged": averaged, "best": self.best}
-            save_state(self.folder, progress, weights, self.optimizer)
+            # first: a crash before the state is there trains the epoch again, and then its last line counts
             add_line(self.folder / "metrics.jsonl", json.dumps(line))
+            save_state(self.folder, progress, weights, self.optimizer)
 
     def _batch_events(self, window: Window) -> int:
         settings = self.settings

@@ -61,7 +61,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_data_sets_of_the_issue_are_there() -> None:
     expected = {"cdnow", "flights", "grocery", "retail_len100", "berka_len10", "adult", "online_shoppers", "census"}
-    expected |= {"tpch", "flights6"}  # of a Databricks workspace; the seed of the scale benchmark
+    expected |= {"tpch", "flights6", "flights10"}  # of a Databricks workspace; of the benchmarks of scale and training
     assert {path.stem for path in CONFIGS} == expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import qmc
 
 from synth_spark.model.keyed_random import philox4x32, stratified, uniforms
 
@@ -60,7 +61,7 @@ def test_even_draws_depend_on_their_subject_alone():
     whole = stratified(99, 0, 1000, 6)
     for first in (0, 1, 37, 512):
         np.testing.assert_array_equal(stratified(99, first, 200, 6), whole[first : first + 200])
-    far = stratified(99, 2**30, 10, 6)  # getting there takes as many steps
+    far = stratified(99, 2**30, 10, 6)  # at once: nobody draws what comes before
     assert far.max() < 1.0
     assert not np.any(stratified(100, 0, 1000, 6) == whole)
     with pytest.raises(ValueError, match="at most"):
@@ -82,3 +83,11 @@ def test_every_seed_draws_each_number_uniformly():
     for column in first.T:
         counts = np.histogram(column, bins=10, range=(0, 1))[0]
         assert ((counts - 200) ** 2 / 200).sum() < 9 + 6 * np.sqrt(18)
+
+
+@pytest.mark.parametrize("first", [1, 2, 3, 4095, 4096, 1_000_003])
+def test_even_draws_are_those_of_the_library(first):
+    points = qmc.Sobol(7, scramble=True, bits=32, rng=np.random.default_rng(3))
+    points.fast_forward(first)
+    expected = np.minimum(points.random(50).astype(np.float32), np.float32(1 - 2.0**-24))
+    np.testing.assert_array_equal(stratified(3, first, 50, 7), expected)

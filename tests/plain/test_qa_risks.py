@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_spark.qa.halves import found_at
 from synth_spark.qa.records import Records, nearest, records_of
 from synth_spark.qa.risks import meeting, risk_figures
 
@@ -71,3 +72,17 @@ def test_the_nearest_by_hand() -> None:
     queries = Records(np.array([[0.5, 2.0], [0.1, 1.0]]), categorical)
     assert nearest(queries, references, 2).tolist() == [[2, 3], [0, 1]]
     assert meeting(np.array([[1, 2], [3, 4]]), np.array([[2, 9], [5, 6]])) == 0.5
+
+
+def test_the_same_question_twice_is_one_attack() -> None:
+    """Of three columns and forty subjects few conjunctions single anybody out: each counts once."""
+    frames = [people(seed, 120)[["n0", "n1", "n2"]] for seed in (1, 2, 3)]
+    found = risk_figures(*records_of(frames, [], seed=0), seed=0)
+    assert 0 < found["risk.singling_out.attacks"] < 100
+
+
+def test_parts_that_look_alike_are_found_by_chance_alone() -> None:
+    alike = np.ones((50, 50))
+    assert found_at(alike, 1).mean() == pytest.approx(1 / 50)
+    assert found_at(alike, 100).mean() == 1.0
+    assert found_at(np.eye(50), 1).mean() == 1.0

@@ -19,7 +19,7 @@ from synth_spark.pipeline.line import _choose
 from synth_spark.pipeline.live import LiveMetrics
 from synth_spark.pipeline.lock import run_lock
 from synth_spark.pipeline.memory import PeakMemory
-from synth_spark.pipeline.stages import check_settings
+from synth_spark.pipeline.stages import _run_for, check_settings
 from synth_spark.pipeline.tracked import flat_settings, kept_config, without_values
 from synth_spark.tracking import _clean, told
 from synth_spark.workspace import Workspace
@@ -211,3 +211,10 @@ def test_names_that_mlflow_does_not_take_stay_unlike() -> None:
     ]
     assert len(set(names)) == len(names)
     assert all(len(name) <= 250 and "/" not in name for name in names)
+
+
+def test_a_run_is_not_taken_over_by_a_config_of_another_name(workspace: Workspace) -> None:
+    paths, _ = runs.create_run(workspace, _config())
+    other = _config().model_copy(update={"name": "other"})
+    with pytest.raises(ContractError, match="config's name is other"):
+        _run_for("encode", other, workspace, paths.run_id)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from synth_spark.seeds import derive, keyed_threshold
+import pytest
+
+from synth_spark.errors import ContractError
+from synth_spark.manifest import Manifest
+from synth_spark.seeds import derive, keyed_threshold, salt_fingerprint
 
 
 def test_values_are_pinned():
@@ -24,3 +28,12 @@ def test_thresholds_are_five_to_eight_and_need_the_salt():
     assert min(found.values()) > 850
     other = [keyed_threshold(b"tlas" * 8, 1, "column", str(value)) for value in range(100)]
     assert other != [keyed_threshold(b"salt" * 8, 1, "column", str(value)) for value in range(100)]
+
+
+def test_another_salt_is_known_by_its_fingerprint() -> None:
+    one, other = salt_fingerprint(b"a" * 32), salt_fingerprint(b"b" * 32)
+    assert one == salt_fingerprint(b"a" * 32) != other and len(one) == 32
+    manifest = Manifest("sequences", 0, "fingerprint", "schema", {}, (), one)
+    manifest.check_salt(one)
+    with pytest.raises(ContractError, match="training and holdout subjects would be mixed up"):
+        manifest.check_salt(other)

@@ -156,11 +156,11 @@ def _fit(table: DataFrame, **slicing: int) -> list[FieldSpec]:
     ]
     texts = [st.Measured("events", p.key, 5) for p in categories]
     counted = st.Tally({"events": table}, texts, "string")
-    found, nulls = st.summarize_categories(counted), [facts.missing for facts in counted.facts()]
+    found, nulls = st.summarize_categories(counted), [facts.is_missing(5) for facts in counted.facts()]
     counted.release()
     return specs + [
-        category.fit(p.name, p.types[0], list(s.kept), missing=count > 0, rare="sample", rare_marker="_RARE_")
-        for p, s, count in zip(categories, found, nulls, strict=True)
+        category.fit(p.name, p.types[0], list(s.kept), missing=null, rare="sample", rare_marker="_RARE_")
+        for p, s, null in zip(categories, found, nulls, strict=True)
     ]
 
 

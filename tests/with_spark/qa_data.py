@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark.codebook import Codebook, FieldSpec, SourceColumn, SourceTable
 from synth_spark.columns import SUBJECT_KEY
+from synth_spark.config import load_config
 from synth_spark.histories import Histories, with_event_index
 from synth_spark.source.read import Source
+from synth_spark.source.table import load_table
 
 EVENTS = f"{SUBJECT_KEY} string, `am.ount` double, `ki nd` string, at date, seen timestamp, flag boolean"
 SUBJECTS = f"{SUBJECT_KEY} string, `re``gion` string, age int"
-DATA = Path(os.environ.get("SYNTH_SPARK_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("SYNTH_SPARK_DATA", ROOT / ".." / "shared" / "data"))
 
 
 def random_tables(seed: int, subjects: int = 300, prefix: str = "k") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -92,12 +94,10 @@ def source_of(data: Histories) -> Source:
 
 
 def cdnow(spark: SparkSession) -> Histories:
-    """The real purchases; skips where they are absent."""
-    path = DATA / "cdnow" / "purchases.csv.gz"
-    if not path.exists():
-        pytest.skip("CDNOW is not here: set SYNTH_SPARK_DATA to the folder of the data sets")
-    rows = spark.read.csv(str(path), header=True, schema="users_id BIGINT, date DATE, cds INT, amt DOUBLE")
-    events = with_event_index(rows.withColumnRenamed("users_id", SUBJECT_KEY), order_by="date", tie_break=None)
+    """The real purchases, which come with the demo's package."""
+    (settings,) = load_config(ROOT / "conf" / "cdnow.yml").source.events
+    rows = load_table(spark, settings).withColumnRenamed("customer_id", SUBJECT_KEY)
+    events = with_event_index(rows, order_by="date", tie_break=None)
     events = events.persist()
     return Histories(events.select(SUBJECT_KEY).distinct().persist(), events)
 

@@ -15,6 +15,7 @@ from synth_spark import devices, doctor
 from synth_spark.config import TrainSettings, parse_config
 from synth_spark.devices import Placement, check_device, placement
 from synth_spark.errors import ConfigError, EnvironmentProblem
+from synth_spark.model import number_format
 from synth_spark.model.number_format import resolve_number_format
 from synth_spark.pipeline.line import _run_stages
 from synth_spark.train import ranks, stage
@@ -206,6 +207,23 @@ def test_bfloat16_where_the_gpu_multiplies_it_natively(monkeypatch, capability, 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert resolve_number_format("auto", CUDA) == expected
     assert resolve_number_format("float32", CUDA) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"avx512f", "avx512_vnni"}, "float32"),  # oneDNN emulates it there
+        ({"avx512f", "avx512_bf16"}, "bfloat16"),
+        ({"asimd", "bf16"}, "bfloat16"),
+        (set(), "bfloat16"),  # nobody says
+    ],
+)
+def test_bfloat16_where_the_processor_multiplies_it_natively(monkeypatch, flags, expected):
+    monkeypatch.setattr(number_format, "processor_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert resolve_number_format("auto", CPU) == expected
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert resolve_number_format("auto", CPU) == "float32"
 
 
 def test_the_stage_launches_on_what_it_found_and_says_so(gpus, tmp_path, monkeypatch, caplog):
