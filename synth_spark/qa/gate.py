@@ -6,7 +6,7 @@ subjects than to holdout subjects tell about people.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from scipy.stats import norm
 
@@ -89,8 +89,7 @@ def _overfit(figures: Mapping[str, float], settings: GateSettings) -> Criterion:
     if any(name not in figures for name in names):
         return _unknown("accuracy_gap", _HOLDOUT)
     gap, halves, *ceilings = (figures[name] for name in names)
-    # a small holdout is farther from anybody's sample than a large training half
-    nobody = ceilings[0] - ceilings[1]
+    nobody = _gap_of_nobody(figures, ceilings, halves)
     copy = max(1 - halves, nobody)  # training itself is 1 against training and this much less against holdout
     limit = nobody + settings.max_overfit * (copy - nobody)
     reason = (
@@ -98,6 +97,17 @@ def _overfit(figures: Mapping[str, float], settings: GateSettings) -> Criterion:
         f"({settings.max_overfit:g} of the way from an independent sample's {nobody:.4f} to a copy's {copy:.4f})"
     )
     return Criterion("accuracy_gap", gap, limit, gap <= limit, reason)
+
+
+def _gap_of_nobody(figures: Mapping[str, float], ceilings: Sequence[float], halves: float) -> float:
+    """By how much anybody's sample is nearer to training than to a holdout that is smaller.
+
+    Ceilings tell it, but too little where a small holdout leaves most cells empty: there training lies as far from the
+    holdout as a sample of its size would, which counts by as much as the holdout is smaller.
+    """
+    sizes = [figures.get(f"subjects.{half}", 1.0) for half in _HALVES]
+    smaller = max(0.0, 1 - sizes[1] / max(sizes[0], 1.0))
+    return max(ceilings[0] - ceilings[1], smaller * (ceilings[0] - halves))
 
 
 def _identical(figures: Mapping[str, float], settings: GateSettings) -> Criterion:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 
 from synth_spark.config import GateSettings
+from synth_spark.qa.accuracy import score
 from synth_spark.qa.gate import judge
 from synth_spark.qa_result import Criterion, QaResult
 
@@ -145,3 +149,40 @@ def test_only_what_the_shape_can_meet_is_asked() -> None:
 def test_without_a_model_it_is_not_attacked() -> None:
     without = {name: value for name, value in GOOD.items() if not name.startswith("membership.loss")}
     assert passed(judge(without, GateSettings(), has_events=True, has_key=True, has_model=False))
+
+
+def _people(rng: np.random.Generator, number: int) -> np.ndarray:
+    """Five related columns of ten values."""
+    values = 0.6 * rng.normal(size=(number, 1)) + 0.8 * rng.normal(size=(number, 5))
+    return np.clip(((values + 2.5) * 2).astype(int), 0, 9)
+
+
+def _scores(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Overall accuracy and its ceiling, of single columns, pairs and triples."""
+    families = []
+    for size in (1, 2, 3):
+        cells = [
+            [np.ravel_multi_index(t[:, c].T, (10,) * size) for t in (one, other)] for c in combinations(range(5), size)
+        ]
+        found = [score(*(np.bincount(part, minlength=10**size) for part in pair)) for pair in cells]
+        families.append(np.mean([(item.accuracy, item.ceiling) for item in found], axis=0))
+    return tuple(np.mean(families, axis=0).tolist())
+
+
+@pytest.mark.parametrize(("in_training", "held"), [(9_800, 200), (1_900, 100), (4_000, 1_000), (2_000, 2_000)])
+def test_a_small_holdout_refuses_no_stranger_and_lets_no_copy_pass(in_training: int, held: int) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        training, holdout = _people(rng, in_training), _people(rng, held)
+        strangers = _people(rng, in_training)
+        copies = np.vstack([training[: in_training * 4 // 5], strangers[: in_training // 5]])
+        for sample, expected in ((strangers, True), (copies, False)):
+            near, far = _scores(training, sample), _scores(holdout, sample)
+            figures = GOOD | {
+                "accuracy_gap": near[0] - far[0],
+                "train_vs_holdout.overall": _scores(holdout, training)[0],
+            }
+            figures |= {"accuracy_training.overall.ceiling": near[1], "accuracy_holdout.overall.ceiling": far[1]}
+            figures |= {"subjects.training": float(in_training), "subjects.holdout": float(held)}
+            (criterion,) = (item for item in judged(figures) if item.name == "accuracy_gap")
+            assert criterion.ok == expected, criterion.reason
