@@ -5,10 +5,15 @@ A figure of the source alone, beside which the synthetic data's privacy figures 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -19,7 +24,8 @@ from synth_spark.qa.pairs import event_rows, subject_rows, uniform
 MAX_KNOWN = 10  # events that somebody may know of a subject
 MAX_SUBJECTS = 1_000  # that are looked for among all
 _DAY = 86_400_000_000.0
-_TOKEN, _PLACE, _KNOWN, _PREFIX = "__token", "__place", "__known", "__prefix"
+_FACTS_AT_ONCE = 50_000  # bounds memory to about so many times MAX_SUBJECTS masks
+_TOKEN, _PLACE, _NUMBER, _PREFIX = "__token", "__place", "__number", "__prefix"
 
 
 def uniqueness_figures(real: tuple[Histories, ...], layout: Layout, *, seed: int) -> dict[str, float]:
@@ -73,26 +79,76 @@ def _known_and_shared(events: DataFrame, columns: list[Column], *, seed: int) ->
     looked_for = subjects.orderBy(uniform(seed, "unique", F.col(KEY_TEXT)), KEY_TEXT).limit(MAX_SUBJECTS)
     order = Window.partitionBy(KEY_TEXT).orderBy(uniform(seed, "known", F.col(KEY_TEXT), F.col(_TOKEN)), _TOKEN)
     picked = tokens.join(F.broadcast(looked_for), KEY_TEXT, "left_semi").withColumn(_PLACE, F.row_number().over(order))
-    picked = picked.where(F.col(_PLACE) <= MAX_KNOWN).persist()
-    others = tokens.select(F.col(KEY_TEXT).alias("__other"), _TOKEN)
-    known = picked.join(others, _TOKEN).where(F.col(KEY_TEXT) != F.col("__other"))
-    shared = known.groupBy(KEY_TEXT, "__other").agg(
-        F.sum(F.pow(F.lit(2.0), F.col(_PLACE) - 1).cast("bigint")).alias(_KNOWN)
-    )
-    longest = shared.groupBy(KEY_TEXT).agg(F.max(prefix_length(F.col(_KNOWN))).alias(_PREFIX))
-    counts = picked.groupBy(KEY_TEXT).agg(F.max(_PLACE).alias(_PLACE))
-    found = (
-        counts.join(longest, KEY_TEXT, "left").select(_PLACE, F.coalesce(_PREFIX, F.lit(0)).alias(_PREFIX)).toPandas()
-    )
+    known = Known.of(picked.where(F.col(_PLACE) <= MAX_KNOWN).toPandas())
+    if not known.keys:
+        return pd.DataFrame({_PLACE: [], _PREFIX: []})
+    sets = tokens.groupBy(KEY_TEXT).agg(F.collect_list(_TOKEN).alias(_TOKEN))
+    longest = sets.mapInArrow(known.shared, f"{_NUMBER} int, {_PREFIX} int").groupBy(_NUMBER).agg(F.max(_PREFIX))
+    shared = np.zeros(len(known.facts), dtype=np.int64)
+    for number, prefix in longest.collect():  # MAX_SUBJECTS at most
+        shared[number] = prefix
     tokens.unpersist()
-    picked.unpersist()
-    return found
+    return pd.DataFrame({_PLACE: known.facts, _PREFIX: shared})
 
 
-def prefix_length(mask: Column) -> Column:
+@dataclass(frozen=True)
+class Known:
+    """What is known of those who are looked for, T different facts of L subjects, each the bit of its place in a mask.
+
+    Everybody's facts are looked up in it where they are: joined with one another they would be as many as all pairs of
+    subjects that share a fact.
+    """
+
+    keys: tuple[str, ...]  # of the subjects
+    facts: NDArray[np.int64]  # how many are known of each
+    tokens: NDArray[np.int64]  # ascending
+    masks: NDArray[np.uint16]  # (T, L)
+
+    @classmethod
+    def of(cls, picked: pd.DataFrame) -> Known:
+        """From rows of KEY_TEXT, token and place, the first of which is 1."""
+        number, keys = pd.factorize(picked[KEY_TEXT], sort=True)
+        tokens, fact = np.unique(picked[_TOKEN].to_numpy(dtype=np.int64), return_inverse=True)
+        masks = np.zeros((len(tokens), len(keys)), dtype=np.uint16)
+        np.bitwise_or.at(masks, (fact, number), np.uint16(1) << (picked[_PLACE].to_numpy() - 1).astype(np.uint16))
+        return cls(tuple(keys), np.bincount(number, minlength=len(keys)), tokens, masks)
+
+    def shared(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Of everybody's keys and facts: by number, how many first facts of each one somebody else has at most."""
+        longest = np.zeros(len(self.keys), dtype=np.int32)
+        wanted = pa.array(self.keys, pa.string())
+        for batch in batches:
+            keys, facts = batch.column(0), batch.column(1)
+            own = pc.index_in(keys, value_set=wanted).fill_null(-1).to_numpy()
+            through = np.cumsum(facts.value_lengths().to_numpy()) // _FACTS_AT_ONCE
+            for part in np.split(np.arange(len(own)), np.flatnonzero(np.diff(through)) + 1):
+                found = self._longest(own[part], facts.slice(part[0], len(part)))
+                np.maximum(longest, found, out=longest)
+        numbered = np.arange(len(longest), dtype=np.int32)
+        yield pa.RecordBatch.from_arrays([pa.array(numbered), pa.array(longest)], names=[_NUMBER, _PREFIX])
+
+    def _longest(self, own: NDArray[np.int64], facts: pa.ListArray) -> NDArray[np.int32]:
+        values = facts.flatten().to_numpy()
+        owner = np.repeat(np.arange(len(facts)), facts.value_lengths().to_numpy())
+        place = np.minimum(np.searchsorted(self.tokens, values), len(self.tokens) - 1)
+        hit = self.tokens[place] == values
+        owner, place = owner[hit], place[hit]
+        begins = np.flatnonzero(np.diff(owner, prepend=-1))
+        if not len(begins):
+            return np.zeros(len(self.keys), dtype=np.int32)
+        found = np.bitwise_or.reduceat(self.masks[place], begins, axis=0)
+        itself = own[owner[begins]]
+        found[np.flatnonzero(itself >= 0), itself[itself >= 0]] = 0
+        longest: NDArray[np.int32] = _PREFIXES[found].max(axis=0)
+        return longest
+
+
+def prefix_length(mask: int) -> int:
     """How many of the first facts are all known to be shared: ones at the low end of a mask of bits."""
-    lowest_zero = (mask + 1).bitwiseAND(F.bitwise_not(mask))
-    return F.log2(lowest_zero.cast("double")).cast("int")
+    return (~mask & mask + 1).bit_length() - 1
+
+
+_PREFIXES = np.array([prefix_length(mask) for mask in range(1 << MAX_KNOWN)], dtype=np.int32)
 
 
 def unique_shares(found: pd.DataFrame) -> np.ndarray:

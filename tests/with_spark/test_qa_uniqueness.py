@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.histories import Histories
@@ -38,6 +37,7 @@ def test_like_a_naive_search(spark: SparkSession, monkeypatch: pytest.MonkeyPatc
     tables = [random_tables(seed, subjects=60, prefix=f"s{seed}-") for seed in (1, 2)]
     tables = [(people, events.assign(seen=events["seen"].dt.normalize())) for people, events in tables]
     real = tuple(histories(spark, *pair) for pair in tables)
+    monkeypatch.setattr(uniqueness, "_FACTS_AT_ONCE", 7)
     layout = layout_of(real[0])
     picked: list[pd.DataFrame] = []
     shares = uniqueness.unique_shares
@@ -58,7 +58,5 @@ def test_like_a_naive_search(spark: SparkSession, monkeypatch: pytest.MonkeyPatc
     assert found["source_risk.coarse.k10"] <= found["source_risk.events.k10"]
 
 
-def test_bits(spark: SparkSession) -> None:
-    rows = spark.createDataFrame([(0b0,), (0b1,), (0b11,), (0b101,), (0b1111111111,), (0b10,)], "mask int")
-    found = [row[0] for row in rows.select(prefix_length(F.col("mask"))).collect()]
-    assert found == [0, 1, 2, 1, 10, 0]
+def test_bits() -> None:
+    assert [prefix_length(mask) for mask in (0b0, 0b1, 0b11, 0b101, 0b1111111111, 0b10)] == [0, 1, 2, 1, 10, 0]
