@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -121,8 +122,9 @@ class Known:
             keys, facts = batch.column(0), batch.column(1)
             own = pc.index_in(keys, value_set=wanted).fill_null(-1).to_numpy()
             through = np.cumsum(facts.value_lengths().to_numpy()) // _FACTS_AT_ONCE
-            for part in np.split(np.arange(len(own)), np.flatnonzero(np.diff(through)) + 1):
-                found = self._longest(own[part], facts.slice(part[0], len(part)))
+            ends = [*(np.flatnonzero(np.diff(through)) + 1), len(own)]
+            for first, end in pairwise([0, *ends]):
+                found = self._longest(own[first:end], facts.slice(first, end - first))
                 np.maximum(longest, found, out=longest)
         numbered = np.arange(len(longest), dtype=np.int32)
         yield pa.RecordBatch.from_arrays([pa.array(numbered), pa.array(longest)], names=[_NUMBER, _PREFIX])
