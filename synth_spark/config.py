@@ -96,9 +96,8 @@ class TableSource(Section):
                 "give either table (a catalog name) or path (a folder or file) or jdbc (a table of a database), one of "
                 "the three"
             )
-        idle = sorted({"format", "read_schema"} & self.model_fields_set) if self.path is None else []
-        if idle:
-            raise ValueError(f"{' and '.join(idle)}: tells how to read a path, and there is none; leave it out")
+        if self.path is None and (self.format != "delta" or self.read_schema is not None):
+            raise ValueError("format and read_schema tell how to read a path, and there is none; leave them out")
         secret = next((name for name in self.options if _SECRET.search(f"{name}=")), None)
         if secret is not None:
             raise ValueError(

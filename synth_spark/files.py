@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+# what mounted object stores say to whoever wants to add to a file, or to change it
+ONLY_NEW_FILES = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ESPIPE, errno.EINVAL}
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from synth_spark.errors import told_traceback
+from synth_spark.files import ONLY_NEW_FILES
 
 ROOT = "synth_spark"
 LINE = "line"  # the stage of what concerns a run as a whole
@@ -67,25 +68,28 @@ class LogFile(logging.FileHandler):
             return self._again()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line; the first that cannot be appended goes into a file that is written anew."""
+        """One line; the first that storage refuses to append goes into a file that is written anew."""
         try:
-            self._append(record)
-        except OSError:
-            try:
-                stream, self.stream = self.stream, None
-                with suppress(OSError):  # it would write what it could not write before
-                    if stream is not None:
-                        stream.close()
-                self.stream = self._again()
-                self._append(record)
-            except OSError:
-                self.handleError(record)
+            self._append(self.format(record))
+        except Exception:
+            self.handleError(record)
 
-    def _append(self, record: logging.LogRecord) -> None:
-        if self.stream is None:
-            self.stream = self._open()
-        self.stream.write(self.format(record) + self.terminator)
-        self.stream.flush()
+    def _append(self, line: str) -> None:
+        self.stream = stream = self.stream or self._open()
+        try:
+            self._write(stream, line)
+        except OSError as error:
+            if error.errno not in ONLY_NEW_FILES:  # a full disk must not cost what is there
+                raise
+            self.stream = None
+            with suppress(OSError):  # it would write what it could not write before
+                stream.close()
+            self.stream = self._again()
+            self._write(self.stream, line)
+
+    def _write(self, stream: TextIOWrapper, line: str) -> None:
+        stream.write(line + self.terminator)
+        stream.flush()
 
     def _again(self) -> TextIOWrapper:
         """The file from its start, with what it held."""

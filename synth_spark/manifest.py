@@ -57,8 +57,9 @@ class Manifest:
         return sum(file.rows for file in self.of_split(split))
 
     def to_json(self) -> str:
-        """Canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
+        """Canonical JSON; without a salt as it was before salts had fingerprints, so that digests stay."""
+        document = {name: value for name, value in asdict(self).items() if name != "salt" or value}
+        return json.dumps(document, sort_keys=True, indent=1)
 
     @property
     def digest(self) -> str:

@@ -114,7 +114,7 @@ class Tracker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._submit(self._end)
+        self._submit(self._end, again=True)
         self._work.put(None)
         self._thread.join()
         if self._own_store:  # set_tracking_uri put it there, for this process's whole life
@@ -145,7 +145,7 @@ class Tracker:
     def stage_ended(self, values: Mapping[str, Any], tags: Mapping[str, str], *, well: bool) -> None:
         """End the child run with figures and tags of its own."""
         now = int(time.time() * 1000)
-        self._submit(lambda: self._end_child(values, tags, "FINISHED" if well else "FAILED", now))
+        self._submit(lambda: self._end_child(values, tags, "FINISHED" if well else "FAILED", now), again=True)
 
     def inputs(self, tables: list[Input]) -> None:
         """The tables that the run learns from."""

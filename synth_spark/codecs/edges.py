@@ -76,7 +76,7 @@ def bins(
     number = max(1, min(most, room, total // (SUBJECTS_PER_BIN * SUBJECT_WEIGHT)))
     found = {first, last}
     for target, slack in _targets(total, number):
-        lower, upper, near = _window(occupied, target, slack)
+        lower, upper, near = _window(occupied, target, slack, margin)
         edge = roundest(lower, upper, steps, near=near)
         if first < edge < last:
             found.add(edge)
@@ -130,17 +130,19 @@ class Occupied:
         """First units of the cells that begin in a bin."""
         return self.starts[bisect_left(self.starts, low) : bisect_left(self.starts, high)]
 
-    def inward(self, low: int, high: int, margin: int) -> tuple[int, int]:
-        """Seen from each end of a stretch of values, the nearest border beyond which lie the cells with `margin`.
-
-        First that for the upper end, then that for the lower one: where the outermost cell has so much, the end itself.
+    def inward(self, low: int, high: int, margin: int, *, down: bool) -> tuple[int, bool]:
+        """From the upper end of a stretch of values (`down`), or its lower one, on: the border of the cell with which
+        `margin` of weight is reached, or of the last one; and whether that cell has so much by itself.
         """
         first, last = bisect_left(self.starts, low), bisect_left(self.starts, high)
         if first == last:
-            return high, low
-        down = max(first, bisect_right(self.before, self.before[last] - margin) - 1)
-        up = min(last, bisect_left(self.before, self.before[first] + margin)) - 1
-        return min(self.end(down), high), max(self.starts[up], low)
+            return (high if down else low), False
+        if down:
+            cell = max(first, bisect_right(self.before, self.before[last] - margin) - 1)
+        else:
+            cell = min(last, bisect_left(self.before, self.before[first] + margin)) - 1
+        heavy = self.before[cell + 1] - self.before[cell] >= margin
+        return (min(self.end(cell), high) if down else max(self.starts[cell], low)), heavy
 
     def subjects(self, low: int, high: int, support: Sequence[int]) -> int:
         """No less than this many are in a bin: of the cells that lie in it whole. `support` is that of each cell."""
@@ -181,14 +183,15 @@ def _part_at_gaps(
     spare = most - len(found)
     for low, high in found:
         begin = low
-        for last, first in _holes(low, high, occupied, margin, steps):
-            before, after = occupied.weight(begin, last) >= margin, occupied.weight(first, high) >= margin
+        for lasts, firsts in _holes(low, high, occupied, margin, steps):
+            last = next((edge for edge in lasts if occupied.weight(begin, edge) >= margin), lasts[-1])
+            first = next((edge for edge in firsts if occupied.weight(edge, high) >= margin), firsts[-1])
             if last == low:
-                begin = first if after else begin
-            elif first == high and before:
+                begin = first
+            elif first == high:
                 parted.append((begin, last))
                 begin = high
-            elif spare > 0 and before and after:
+            elif spare > 0 and min(occupied.weight(begin, last), occupied.weight(first, high)) >= margin:
                 parted.append((begin, last))
                 begin, spare = first, spare - 1
         if begin < high:
@@ -196,11 +199,15 @@ def _part_at_gaps(
     return parted
 
 
-def _holes(low: int, high: int, occupied: Occupied, margin: int, steps: Sequence[int]) -> list[tuple[int, int]]:
-    """Where a bin is long empty: [from, to), ascending.
+def _holes(
+    low: int, high: int, occupied: Occupied, margin: int, steps: Sequence[int]
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Where a bin is long empty, ascending: numbers where it may begin, and end, the better first.
 
-    Ends inside the bin are round numbers: in the empty stretch no further from the values than an eighth of what the
-    values beside it cover, on their side no further than `margin` of weight, for the outermost may be one subject's.
+    The outermost value beside it may be one subject's. So it is best that the end lies on the values' side, no further
+    than `margin` of weight: where one cell has so much beside that cell, else at a round number. Where that leaves too
+    little, it is a round number in the empty stretch, no further away than an eighth of what the values beside it
+    cover.
     """
     gaps = occupied.long_gaps(low, high)
     covered = [
@@ -209,10 +216,21 @@ def _holes(low: int, high: int, occupied: Occupied, margin: int, steps: Sequence
     holes = []
     for i, (gap, end) in enumerate(gaps):
         before, after = (min((end - gap) // 4, max(1, width // 8)) for width in covered[i : i + 2])
-        left, right = occupied.inward(gap - covered[i], gap, margin), occupied.inward(end, end + covered[i + 1], margin)
-        last = roundest(left[0], gap + before, steps, near=gap) if gap > low else low
-        first = roundest(end - after, right[1], steps, near=end) if end < high else high
-        holes.append((last, first))
+        lasts: tuple[int, ...] = (low,)
+        firsts: tuple[int, ...] = (high,)
+        if gap > low:
+            inward, heavy = occupied.inward(gap - covered[i], gap, margin, down=True)
+            lasts = (
+                inward if heavy else roundest(inward, gap + before, steps, near=gap),
+                roundest(min(gap + 1, gap + before), gap + before, steps, near=gap),
+            )
+        if end < high:
+            inward, heavy = occupied.inward(end, end + covered[i + 1], margin, down=False)
+            firsts = (
+                inward if heavy else roundest(end - after, inward, steps, near=end),
+                roundest(end - after, max(end - 1, end - after), steps, near=end),
+            )
+        holes.append((lasts, firsts))
     return holes
 
 
@@ -310,7 +328,7 @@ def choose_atoms(ranked: Sequence[tuple[int, int]], total: int) -> list[tuple[in
     return [(unit, weight) for unit, weight in ranked[:MAX_ATOMS] if weight * ATOM_SHARE >= total]
 
 
-def _window(occupied: Occupied, target: int, slack: int) -> tuple[int, int, int]:
+def _window(occupied: Occupied, target: int, slack: int, margin: int) -> tuple[int, int, int]:
     """Units between which an edge has `target` of the weight below it, give or take `slack`; and the best unit."""
     starts, before = occupied.starts, occupied.before
     last = len(starts) - 1
@@ -324,8 +342,11 @@ def _window(occupied: Occupied, target: int, slack: int) -> tuple[int, int, int]
     if border == 0:
         return starts[0], starts[0], starts[0]
     end, start = occupied.end(border - 1), starts[border]
-    heavier_after = before[border + 1] - before[border] > before[border] - before[border - 1]
-    return end, start, start if heavier_after else end
+    weight_before, weight_after = before[border] - before[border - 1], before[border + 1] - before[border]
+    near = start if weight_after > weight_before else end
+    if max(weight_before, weight_after) >= margin:  # enough subjects hold that one
+        return near, near, near
+    return end, start, near
 
 
 def _merge(

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from synth_spark.errors import ContractError
+from synth_spark.files import ONLY_NEW_FILES
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # "there is no such thing here", unlike "somebody has it"
-_NO_WRITING = _NO_LOCKS | {errno.ESPIPE, errno.EINVAL}  # of what is there: mounted object stores have new files only
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +70,7 @@ def _opened(path: Path) -> FileIO | None:
     try:
         return FileIO(path, "a+")
     except OSError as error:
-        if error.errno not in _NO_WRITING:
+        if error.errno not in ONLY_NEW_FILES:
             raise
         _warn(path)
         return None

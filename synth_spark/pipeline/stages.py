@@ -149,11 +149,6 @@ def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | Non
         return create_run(workspace, config, run_id)[0]
     state = find_run(workspace, config.name, run_id)
     paths = workspace.run(state.run_id)
-    if state.name != config.name:
-        raise ContractError(
-            f"run {state.run_id}: is a run of {state.name}, and the config's name is {config.name}; "
-            "name another run, or another config"
-        )
     check_usable(state)
     check_settings(config, paths, stage)
     if stage == "sample" and "decode" in state.stages:
@@ -167,10 +162,15 @@ def check_settings(config: Config, paths: RunPaths, stage: str) -> None:
     """Whether a run may go on at `stage` with this config.
 
     Raises:
-        ContractError: settings that earlier stages used have changed since.
+        ContractError: settings that earlier stages used have changed since, or the run is another data set's.
     """
-    before = STAGES[: STAGES.index(stage)]
-    changed = changed_sections(config, config_of(paths), before)
+    before, own = STAGES[: STAGES.index(stage)], config_of(paths)
+    if own.name != config.name:
+        raise ContractError(
+            f"run {paths.run_id}: is a run of {own.name}, and the config's name is {config.name}; "
+            "name another run, or another config"
+        )
+    changed = changed_sections(config, own, before)
     if changed:
         raise ContractError(
             f"run {paths.run_id}: settings of earlier stages changed since ({', '.join(changed)}); "

@@ -34,8 +34,13 @@ _REQUIREMENTS = (
 
 _EXPRESSIONS = ("where", "select", "holdout_where")  # settings that are SQL
 _SQL_PARTS = re.compile(
-    r"""`(?:[^`]|``)*`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])\.?\d[\w.]*""", re.DOTALL
-)  # quoted names, texts in either kind of quotes, numbers
+    r"""`(?:[^`]|``)*`"""  # a quoted name
+    r"""|--[^\n]*|/\*.*?\*/"""  # comments
+    r"""|\b[rR]'[^']*'|\b[rR]"[^"]*"|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # texts
+    r"""|['"`].*|/\*.*"""  # what nobody closed
+    r"""|(?<![\w.])\.?\d[\w.]*""",  # numbers
+    re.DOTALL,
+)
 
 
 def describe_run(run: OpenRun) -> None:
@@ -74,8 +79,8 @@ def _told(name: str, value: Any) -> Any:
 
 
 def without_values(expression: str) -> str:
-    """SQL with dots in place of its texts and numbers; quoted names stay."""
-    return _SQL_PARTS.sub(lambda found: found[0] if found[0].startswith("`") else "...", expression)
+    """SQL with dots in place of its texts, numbers and comments; quoted names stay."""
+    return _SQL_PARTS.sub(lambda found: found[0] if re.fullmatch(r"`.*`", found[0], re.DOTALL) else "...", expression)
 
 
 def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], cost: dict[str, float]) -> None:

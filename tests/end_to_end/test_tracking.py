@@ -252,6 +252,35 @@ def test_a_store_that_fails_is_told_and_ends_nothing(store: Any, monkeypatch: py
     assert run.info.status == "FINISHED" and run.data.metrics["seconds.encode"] == 1.0 and not _children(store, run)
 
 
+def test_a_store_that_stays_away_is_left_alone_until_the_next_stage(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    asked: list[int] = []
+
+    def refuse(*arguments: Any, **settings: Any) -> None:
+        asked.append(1)
+        raise OSError("the store is away")
+
+    with _tracked("gone") as tracker:
+        assert tracker.steps_of("first") == set()  # it is open now
+        with monkeypatch.context() as away:
+            away.setattr(mlflow.MlflowClient, "log_batch", refuse)
+            for step in range(9):
+                tracker.metrics({"first": 1.0}, step=step)
+            assert tracker.steps_of("first") == set()
+        assert len(asked) == 3
+        tracker.metrics({"lost": 1.0})
+        tracker.stage_begun("qa")
+        tracker.metrics({"second": 2.0})
+        tracker.stage_ended({}, {}, well=True)
+        tracker.finished()
+    assert len(tracker.failures) == 4 and "until the next stage" in tracker.failures[-1]
+    run = store.get_run(tracker.mlflow_run_id)
+    assert run.info.status == "FINISHED" and run.data.metrics["second"] == 2.0 and "lost" not in run.data.metrics
+
+
 def test_the_gate_moves_the_aliases_and_tells_why(made_line: MadeLine, store: Any) -> None:
     champion = store.get_model_version_by_alias("made", "champion")
     run = store.get_run(champion.run_id).data

@@ -92,6 +92,24 @@ def test_a_log_that_cannot_be_closed_does_not_end_the_work(tmp_path: Path, monke
         stage_logger("train").info("work")
 
 
+def test_what_cannot_be_told_ends_no_work_and_costs_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    file = tmp_path / "log.jsonl"
+    with configure("r1", file, console=False):
+        stage_logger("train").info("first")
+        stage_logger("train").info("%d", "no number")
+        stage_logger("train").info("\ud800 of half a letter")
+
+        def full(handler: logging.FileHandler, *arguments: object) -> None:
+            raise OSError(errno.ENOSPC, "the disk is full")
+
+        with monkeypatch.context() as disk:
+            disk.setattr("synth_spark.logs.LogFile._write", full)
+            stage_logger("train").info("lost")
+        stage_logger("train").info("last")
+    assert [line["message"] for line in _lines(file)] == ["first", "last"]
+
+
 def test_extra_cannot_overwrite_what_every_line_has(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     with configure("r1", file):

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from synth_spark.config import Config, parse_config
+from synth_spark.config import Config, dump_config, parse_config
 from synth_spark.errors import ContractError
 from synth_spark.pipeline import runs
 from synth_spark.pipeline.line import _choose
@@ -184,11 +185,28 @@ def test_settings_are_told_without_credentials() -> None:
     assert "hunter2" not in kept and "width: 128" in kept and "options:" in kept
 
 
+@pytest.mark.parametrize(
+    "place", [{"table": "main.shop.sales"}, {"jdbc": {"url": "jdbc:postgresql://host/db", "table": "sales"}}], ids=list
+)
+def test_a_run_reads_the_settings_that_it_wrote(place: dict[str, Any]) -> None:
+    config = parse_config({"name": "x", "source": {"events": [{**place, "key": "id", "order_by": "at"}]}}, origin="x")
+    assert parse_config(yaml.safe_load(dump_config(config)), origin="x") == config
+
+
 def test_sql_is_told_without_its_texts_and_numbers() -> None:
     assert without_values("id NOT IN ('C17', 'it''s', \"x\", 18.5e3) AND `a 'b' 7` > -.5") == (
         "id NOT IN (..., ......, ..., ...) AND `a 'b' 7` > -..."
     )
     assert without_values("col2 IS NULL OR x_1 = t.y3") == "col2 IS NULL OR x_1 = t.y3"
+    for trap in (
+        "-- don't take him\n id <> 'C17'",
+        "/* it's Bob */ id IN ('C17')",
+        "id <> r'a\\' AND key = 'C17'",
+        "id <> 'C17",
+        "`id` = 1 -- C17",
+        "x = 'a' /* C17",
+    ):
+        assert "C17" not in without_values(trap) and "Bob" not in without_values(trap), trap
     events = {"path": "x", "format": "csv", "key": "id", "order_by": "at", "where": "id <> 'C17'"}
     events["select"] = {"id": "id", "at": "at", "big": "x > 123456"}
     config = Config.model_validate({"name": "x", "source": {"events": [events]}})

@@ -35,5 +35,6 @@ def test_another_salt_is_known_by_its_fingerprint() -> None:
     assert one == salt_fingerprint(b"a" * 32) != other and len(one) == 32
     manifest = Manifest("sequences", 0, "fingerprint", "schema", {}, (), one)
     manifest.check_salt(one)
+    assert "salt" not in Manifest("sequences", 0, "fingerprint", "schema", {}, ()).to_json(), "older digests stay"
     with pytest.raises(ContractError, match="training and holdout subjects would be mixed up"):
         manifest.check_salt(other)
