@@ -73,18 +73,26 @@ def plan_steps(
     The steps of a batch follow one another and lose the subjects whose history has ended. Where nobody has an event,
     steps hold none.
     """
+    batches = plan_batches(num_events, batch_events=batch_events, window_events=window_events, generator=generator)
     parts = [
-        (rows[num_events[rows] > first], first, min(window_events, int(num_events[rows[0]]) - first))
-        for rows in plan_batches(
-            num_events, batch_events=batch_events, window_events=window_events, generator=generator
-        )
-        for first in range(0, int(num_events[rows[0]]), window_events)
+        (rows[num_events[rows] > first], first, length)
+        for rows in batches
+        for first, length in even_windows(int(num_events[rows[0]]), window_events)
     ]
     if not parts:
         num_steps = max(1, -(-len(num_events) * _EVENTS_PER_SUBJECT // batch_events))
         parts = [(np.empty(0, dtype=np.int64), 0, 0)] * num_steps
     random_rows = _dealt(generator.permutation(len(num_events)), len(parts))
     return [Step(*part, random) for part, random in zip(parts, random_rows, strict=True)]
+
+
+def even_windows(num_events: int, most: int) -> list[tuple[int, int]]:
+    """(first event, events) of the fewest windows of at most so many events, all but the last equally long.
+
+    Each is a step that counts as much as any other: a short last one would weigh its few events too much.
+    """
+    length = -(-num_events // -(-num_events // most))
+    return [(first, min(length, num_events - first)) for first in range(0, num_events, length)]
 
 
 def plan_batches(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from synth_spark.model.chunks import chunk_subjects_for
 from synth_spark.sample.plan import SamplePlan
-from synth_spark.train.plan import Step, batch_events_for, padded_events, plan_steps
+from synth_spark.train.plan import Step, batch_events_for, even_windows, padded_events, plan_steps
 from tests.toy import window
 
 lengths = st.lists(st.integers(0, 60), max_size=200).map(lambda values: np.array(values, dtype=np.int64))
@@ -30,7 +30,8 @@ def test_every_event_and_every_subject_is_in_one_step_that_fits(num_events, batc
     trained = np.zeros_like(num_events)
     for step in steps:
         assert (trained[step.rows] == step.first_event).all(), "a window goes on where the one before ended"
-        here = np.minimum(num_events[step.rows] - step.first_event, window_events)
+        assert step.num_events <= window_events
+        here = np.minimum(num_events[step.rows] - step.first_event, step.num_events)
         trained[step.rows] += here
         assert here.min(initial=1) >= 1
         assert here.max(initial=0) == step.num_events
@@ -45,9 +46,19 @@ def test_windows_of_a_batch_follow_one_another_and_only_lose_subjects(num_events
     before = None
     for step in steps_of(num_events, window_events=window_events):
         if step.first_event:
-            assert before is not None and step.first_event == before.first_event + window_events
+            assert before is not None and step.first_event == before.first_event + before.num_events
+            assert step.num_events <= before.num_events
             np.testing.assert_array_equal(step.rows, before.rows[: len(step.rows)])
         before = step
+
+
+@given(st.integers(1, 2000), st.integers(2, 200))
+def test_windows_of_a_history_are_even_and_no_more_than_needed(num_events, most):
+    windows = even_windows(num_events, most)
+    lengths = [length for _, length in windows]
+    assert len(windows) == -(-num_events // most) and sum(lengths) == num_events and max(lengths) <= most
+    assert [first for first, _ in windows] == [sum(lengths[:i]) for i in range(len(windows))]
+    assert len({*lengths[:-1]}) <= 1 and lengths[0] - lengths[-1] < len(windows)
 
 
 def test_long_histories_are_trained_side_by_side():
