@@ -186,3 +186,6 @@ def test_a_small_holdout_refuses_no_stranger_and_lets_no_copy_pass(in_training: 
             figures |= {"subjects.training": float(in_training), "subjects.holdout": float(held)}
             (criterion,) = (item for item in judged(figures) if item.name == "accuracy_gap")
             assert criterion.ok == expected, criterion.reason
+            if held == 200:  # without sizes by ceilings alone, which refuse both
+                by_ceilings = {name: value for name, value in figures.items() if not name.startswith("subjects.")}
+                assert not next(item for item in judged(by_ceilings) if item.name == "accuracy_gap").ok

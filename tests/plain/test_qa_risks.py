@@ -75,7 +75,7 @@ def test_the_nearest_by_hand() -> None:
 
 
 def test_the_same_question_twice_is_one_attack() -> None:
-    """Of three columns and forty subjects few conjunctions single anybody out: each counts once."""
+    """Of three columns and few subjects not many conjunctions single anybody out: each counts once."""
     frames = [people(seed, 120)[["n0", "n1", "n2"]] for seed in (1, 2, 3)]
     found = risk_figures(*records_of(frames, [], seed=0), seed=0)
     assert 0 < found["risk.singling_out.attacks"] < 100
