@@ -57,8 +57,8 @@ class TrainSettings(Section):
         128,
         ge=2,
         le=10**6,
-        description="longer histories are trained in equal windows of at most so many events, each going on from the one "
-        "before",
+        description="longer histories are trained in equal windows of at most so many events, each going on from the "
+        "one before",
     )
     window_subjects: int = Field(
         65536, ge=64, le=10**8, description="subjects held in memory at once, batches are bucketed inside"
