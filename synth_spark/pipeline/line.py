@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ def run_line(
         GateFailed, GateUndecided: the run is complete but was not published.
         SynthError: a stage cannot do its work; the message says what to do.
     """
+    began = _command_began()
     config = load_config(config_path)
     workspace = Workspace.of(config.output)
     paths, state, reason = _choose(config, workspace, run_id, fresh)
@@ -40,18 +42,23 @@ def run_line(
         say("nothing to do: all stages are done; without --run a new run begins")
         return paths
     with open_run(config, workspace, paths, catalog=True) as run:
-        stopped = _run_stages(run, force)
+        stopped, stages = _run_stages(run, force)
+        run.state.start_up_seconds = time.time() - began - stages
         run.save()
-        tell_summary(config, workspace, paths, run.state, seconds=process_seconds(), tracking=told(run.tracker.uri))
+        seconds = time.time() - began
+        tell_summary(config, workspace, paths, run.state, seconds=seconds, tracking=told(run.tracker.uri))
         if stopped is not None:
             raise stopped
         run.tracker.finished()
     return paths
 
 
-def process_seconds() -> float:
-    """How long this process has lived."""
-    return time.time() - psutil.Process(os.getpid()).create_time()
+_lines = itertools.count()  # that this process has walked
+
+
+def _command_began() -> float:
+    """Seconds since the epoch: the start of this process for its first line, now for those after it (a notebook's)."""
+    return time.time() if next(_lines) else psutil.Process(os.getpid()).create_time()
 
 
 def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: bool) -> tuple[RunPaths, RunState, str]:
@@ -73,12 +80,9 @@ def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: boo
     return workspace.run(newest.run_id), newest, reason
 
 
-_walked = [False]  # whether this process has walked a line
-
-
-def _run_stages(run: OpenRun, force: bool) -> Exception | None:
-    """All stages that are not done; a gate that says no is returned, to be raised after the summary."""
-    before, stages = time.perf_counter(), 0.0
+def _run_stages(run: OpenRun, force: bool) -> tuple[Exception | None, float]:
+    """All stages that are not done, and their seconds; a gate that says no is returned, to be raised afterwards."""
+    stages = 0.0
     train, to_train = run.config.train, not run.state.is_done("train")
     if to_train:  # now, as is the session: encoding may take hours
         require_reader(train.reader)
@@ -97,12 +101,4 @@ def _run_stages(run: OpenRun, force: bool) -> Exception | None:
             stopped = error
         stages += time.perf_counter() - started
         say(f"{stage} {'stopped' if stopped else 'done'} in {time.perf_counter() - started:.1f} s")
-    run.state.start_up_seconds = _start_up(before) - stages
-    return stopped
-
-
-def _start_up(before: float) -> float:
-    """Seconds since `before`, and of this process before it, if it walks its first line."""
-    here = time.perf_counter() - before
-    lived, _walked[0] = (here if _walked[0] else process_seconds()), True
-    return lived
+    return stopped, stages

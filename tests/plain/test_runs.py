@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
 from synth_spark.config import Config, dump_config, parse_config
 from synth_spark.errors import ContractError
-from synth_spark.pipeline import runs
+from synth_spark.pipeline import line, runs, stages
 from synth_spark.pipeline.line import _choose
 from synth_spark.pipeline.live import LiveMetrics
 from synth_spark.pipeline.lock import run_lock
@@ -191,6 +194,25 @@ def test_settings_are_told_without_credentials() -> None:
 def test_a_run_reads_the_settings_that_it_wrote(place: dict[str, Any]) -> None:
     config = parse_config({"name": "x", "source": {"events": [{**place, "key": "id", "order_by": "at"}]}}, origin="x")
     assert parse_config(yaml.safe_load(dump_config(config)), origin="x") == config
+
+
+def test_a_second_line_of_a_process_did_not_begin_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "_lines", itertools.count())
+    first, second = line._command_began(), line._command_began()
+    assert first == psutil.Process().create_time() and first < second <= time.time()
+
+
+def test_costs_that_cannot_be_recorded_end_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(run: object) -> None:
+        raise PermissionError("a table that quotes C17")
+
+    monkeypatch.setattr(stages, "_append_costs", refuse)
+    with caplog.at_level("WARNING"):
+        stages._record_costs(None)  # type: ignore[arg-type]
+    assert "the table stages has no rows of this run: PermissionError" in caplog.text
+    assert "C17" not in caplog.text
 
 
 def test_sql_is_told_without_its_texts_and_numbers() -> None:

@@ -19,7 +19,7 @@ from synth_spark.manifest import Manifest
 from synth_spark.pipeline import runs
 from synth_spark.pipeline.erasure import DELETE, MARK, erase
 from synth_spark.pipeline.stages import run_stage
-from synth_spark.qa.stage import read_encoded_source
+from synth_spark.qa.stage import Attackers, read_encoded_source, run_qa
 from synth_spark.source.read import read_source
 from synth_spark.source.split import split_subjects
 from synth_spark.tables import local_path
@@ -155,6 +155,29 @@ def test_where_the_source_changed_a_run_counts_as_holding_them(
     write("parquet", first=1000)
     erase(config, keys_file(tmp_path, "-5"), remedy=None, agreed=no_one)
     assert "cannot be told: source events: what is read now is not what" in told_of(capsys.readouterr().out, "one")
+
+
+def test_a_run_that_another_salt_split_is_judged_by_nobody_and_counts_as_holding_them(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path], capsys: Any
+) -> None:
+    config = write("parquet")
+    paths = encoded(spark, config, "one")
+    settings = load_config(config)
+    workspace = Workspace.at(settings.output.root)
+    workspace.salt_file.unlink()
+    with pytest.raises(ContractError, match="another one than this run was encoded with"):
+        run_qa(
+            spark,
+            settings,
+            paths,
+            salt=workspace.salt(),
+            published=workspace.published,
+            attackers=Attackers(no_one, no_one),  # type: ignore[arg-type]
+            measured={},
+            source_versions={},
+        )
+    erase(config, keys_file(tmp_path, "-5"), remedy=None, agreed=no_one)
+    assert "cannot be told: it was split by another salt" in told_of(capsys.readouterr().out, "one")
 
 
 def test_a_table_made_anew_has_versions_that_say_nothing(
