@@ -104,10 +104,11 @@ def grown(folder: Path, size: int) -> dict[str, Any]:
 def measured(folder: Path, size: int, source: dict[str, Any], asked: argparse.Namespace) -> dict[str, float]:
     """One line on a source: seconds, speeds, memory and bytes."""
     workspace = folder / f"line-{size}-{int(time.time())}"
+    ranked = {"launcher": "torchrun"} if asked.ranks > 1 else {}
     document = {
         "name": "scale",
         "source": source,
-        "train": {"max_minutes": asked.minutes, "num_ranks": asked.ranks},
+        "train": {"max_minutes": asked.minutes, "num_ranks": asked.ranks} | ranked,
         "sample": {"subjects": size},
         "output": {"root": str(workspace)},
     }

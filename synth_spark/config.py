@@ -79,7 +79,9 @@ class TableSource(Section):
     format: Literal["delta", "parquet", "csv", "text"] = Field("delta", description="format of path")
     options: dict[str, str] = Field({}, description="options of the Spark reader, such as header: 'true'")
     jdbc: JdbcSource | None = Field(None, description="a table of a database")
-    read_schema: str | None = Field(None, description="Spark DDL schema for csv, e.g. 'id BIGINT, at DATE, sum DOUBLE'")
+    read_schema: str | None = Field(
+        None, description="Spark DDL schema of a path, which CSV files need, e.g. 'id BIGINT, at DATE, sum DOUBLE'"
+    )
     select: dict[str, str] | None = Field(
         None, description="column name -> Spark SQL expression over what was read; without it all columns are taken"
     )
@@ -134,7 +136,9 @@ class EventSource(TableSource):
         "its history); it orders events, is not learned, and becomes 1, 2, ... in synthetic histories",
     )
     tie_break: str | None = Field(
-        None, description="column that orders events of the same time; without it their order is arbitrary but fixed"
+        None,
+        description="column that orders events of the same time; it is learned like any other, so it must not be under "
+        "exclude; without it their order is arbitrary but fixed",
     )
 
     @model_validator(mode="after")
@@ -203,7 +207,13 @@ class SplitSettings(Section):
         description="share of the source's subjects that a run works on, drawn by a keyed hash: where there are more "
         "than a model needs, the others cost nothing but reading",
     )
-    holdout: float = Field(0.5, ge=0.0, le=0.5, description="share of subjects that neither codebook nor model sees")
+    holdout: float = Field(
+        0.5,
+        ge=0.0,
+        le=0.5,
+        description="share of subjects that neither codebook nor model sees; 0 leaves the gate undecided, so that "
+        "nothing is published without --force",
+    )
     holdout_where: str | None = Field(
         None,
         description="Spark SQL condition over the subjects table as read (excluded columns too) that marks the "

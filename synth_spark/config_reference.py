@@ -43,6 +43,17 @@ source:
 
 `synth-spark init` writes such a file from your tables. The same reference as one commented file that is itself a valid
 config: `conf/reference.yml`. Both are made from the schema in `synth_spark/config.py` by `make docs`.
+
+What belongs to a machine rather than to data is in the environment:
+
+| variable | meaning | default |
+|---|---|---|
+| `SYNTH_SPARK_SALT` | the secret of split and thresholds: `openssl rand -hex 32` | the workspace's `secrets/salt` |
+| `SYNTH_SPARK_DRIVER_MEMORY` | heap of a session on one machine, such as `6g` | by memory and processors |
+| `SYNTH_SPARK_MASTER` | Spark master of [a cluster](cluster.md) | a session on this machine |
+| `SYNTH_SPARK_EXPERIMENT_FOLDER` | folder before the names of MLflow's experiments | none |
+| `MLFLOW_TRACKING_URI` | MLflow's store ([for MLOps](for-mlops.md)) | `mlflow.db` in the workspace |
+| `SPARK_LOCAL_DIRS` | Spark's temporary space, as of any Spark | in the temporary folder |
 """
 _TOP = "At the top"
 # a text that names the value which a required key has in this file, so that the file itself is a valid config

@@ -113,9 +113,9 @@ def is_exact(weeks: FieldSpec) -> bool:
     return max(params.get("slice_widths", whole), default=1) == 1
 
 
-def last_day(weeks: FieldSpec, elapsed: FieldSpec, end: int) -> tuple[int, int] | None:
+def coded_day(weeks: FieldSpec, elapsed: FieldSpec, time: int) -> tuple[int, int] | None:
     """Code of the week and weekday of a time in units; None where that week has no code of its own."""
-    day = end // int(elapsed.params["per_day"])
+    day = time // int(elapsed.params["per_day"])
     week = (day + _MONDAY) // 7
     if week not in (*weeks.params["atoms"], *weeks.params["lows"]):
         return None

@@ -61,8 +61,8 @@ class ClockDecoder:
         self._start, self._starts = UnitsDecoder(start), start.cardinalities[0]
         self._has_none = bool(start.params["missing"])
         self._earliest = min([*start.params["atoms"], *start.params["lows"]], default=0)
-        self._end = int(codebook.time["end"])
-        self._span = max(0, self._end - int(codebook.time["low"]))
+        self._begin, self._end = int(codebook.time["low"]), int(codebook.time["end"])
+        self._span = max(0, self._end - self._begin)
         self._is_calendar = codebook.elapsed.family == "calendar"
         self._weeks = len(codebook.period.cardinalities)
         if self._is_calendar:
@@ -92,7 +92,8 @@ class ClockDecoder:
     def _dated(self, steps: Steps, week: IntArray, since: Codes, draw: Draw) -> IntArray:
         """Days by week and weekday, times within a day add up; see codecs/calendar.py.
 
-        A day that would not be later than the one before it is the same day; what would pass the end is cut.
+        A day that would not be later than the one before it is the same day; what would lie before the begin or pass
+        the end is cut.
         """
         day = since[0]
         # only a first event can lack the weekday that it needs
@@ -105,7 +106,7 @@ class ClockDecoder:
         passed = steps.running_sum(moment)
         within_day = passed - (passed - moment)[steps.last_where(~same)]
         time = np.where(same, before, date) * self._per_day + np.minimum(within_day, self._per_day - 1)
-        return np.minimum(time, self._end)
+        return np.clip(time, self._begin, self._end)
 
     def _counted(self, starts: IntArray, steps: Steps, since: Codes, draw: Draw) -> IntArray:
         """The start and the sum of gaps, never beyond the end."""

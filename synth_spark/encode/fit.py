@@ -157,7 +157,8 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
     if clock is not None:
         first = clock.first_time(timed[0])
         end = _fit_end(subjects, first, clock, plan.thresholds.of("end"))
-        time = {"type": clock.type, "unit": clock.unit, "low": first, "end": end}
+        begin = _fit_begin(subjects, first, end, clock, plan.thresholds.of("begin"))
+        time = {"type": clock.type, "unit": clock.unit, "low": begin, "end": end}
     event_plans = _names_first(plan.event_fields, specs)
     event_fields = (*timed[1:], *(specs[f.key] for f in event_plans))
     changeable = sum(number_ for events_, number_ in lengths if events_ > 1)
@@ -342,6 +343,25 @@ def _check_lengths(events: SourceTable | None, lengths: Sequence[tuple[int, int]
             f"source events: stored_order {events.stored_order!r} has type {kind}, which cannot number the {longest:,} "
             "events of the longest histories; cast it to a wider type with select"
         )
+
+
+def _fit_begin(subjects: DataFrame, floor: int, end: int, clock: Clock, threshold: int) -> int:
+    """The first time that is kept: of a calendar a whole day, found as _fit_end finds the last one.
+
+    A clock that only counts begins where its start field does.
+    """
+    if not clock.is_calendar:
+        return floor
+    by_first = subjects.where("first IS NOT NULL").select("first").orderBy("first")
+    firsts = [int(row["first"]) // clock.per_day for row in by_first.limit(2 * MOST_EXTREME).collect()]
+    lowest, last = floor // clock.per_day, end // clock.per_day
+    firsts = [max(lowest, day) for day in firsts[: 2 * threshold]]
+    if len(firsts) < threshold:
+        return floor
+    begin = min(firsts[threshold - 1], last)
+    shared = firsts.count(begin) >= threshold
+    rounded = begin if shared else roundest(begin, min(last, begin + max(1, (last - begin) // 200)), DECIMAL_STEPS)
+    return rounded * clock.per_day
 
 
 def _fit_end(subjects: DataFrame, floor: int, clock: Clock, threshold: int) -> int:

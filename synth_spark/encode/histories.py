@@ -54,6 +54,7 @@ class HistoryEncoder:
         if codebook.time is not None:
             assert codebook.start and codebook.period and codebook.elapsed, "there is a clock"
             self._start, self._end = number.UnitsEncoder(codebook.start), int(codebook.time["end"])
+            self._begin = int(codebook.time["low"])
             self._as_first = codebook.period.cardinalities[0]
             self._clock = _clock(codebook.period, codebook.elapsed)
             self._per_day = int(codebook.elapsed.params["per_day"]) if codebook.elapsed.family == "calendar" else None
@@ -86,7 +87,7 @@ class HistoryEncoder:
     def _encoded(self, batch: pa.RecordBatch, had: IntArray) -> pa.RecordBatch:
         is_first = first_rows(batch)
         columns = batch.columns[1:]
-        times = None if self._book.time is None else np.minimum(columns.pop(0).to_numpy(), self._end)
+        times = None if self._book.time is None else np.clip(columns.pop(0).to_numpy(), self._begin, self._end)
         lengths, codes = _lengths(is_first), self._event_codes(times, columns, is_first)
         plan = self._plan(times, codes, is_first, had)
         lists = [_lists(plan, np.ones_like(lengths)), _lists(codes, lengths)]

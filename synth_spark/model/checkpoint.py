@@ -27,7 +27,7 @@ from synth_spark.model.facts import CODEBOOK_FILE, FORMAT, MODEL_FILE, WEIGHTS_F
 from synth_spark.model.network import ModelConfig, SequenceModel
 from synth_spark.model.number_format import FLOAT32
 from synth_spark.model.plans import PlannedFirst, PlannedVariety
-from synth_spark.model.recall import TimeCodes
+from synth_spark.model.recall import MONDAY, SUNDAY, TimeCodes
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,15 @@ def _time_codes(codebook: Codebook) -> TimeCodes:
         return TimeCodes(ordered, end=end)
     time = TimeCodes(ordered, day=calendar.is_exact(period), times=calendar.num_times(elapsed), end=end)
     assert codebook.time is not None, "there is a clock"
-    last = calendar.last_day(period, elapsed, int(codebook.time["end"])) if time.day and ordered == 1 else None
-    return time if last is None else replace(time, last_week=last[0], last_weekday=last[1])
+    if not time.day or ordered != 1:
+        return time
+    days = (calendar.coded_day(period, elapsed, int(codebook.time[bound])) for bound in ("low", "end"))
+    (first_week, first_weekday), (last_week, last_weekday) = (
+        day or usual for day, usual in zip(days, ((0, MONDAY), (0, SUNDAY)), strict=True)
+    )
+    return replace(
+        time, first_week=first_week, first_weekday=first_weekday, last_week=last_week, last_weekday=last_weekday
+    )
 
 
 def tensors_of(model: torch.nn.Module) -> dict[str, Tensor]:

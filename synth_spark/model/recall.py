@@ -26,7 +26,7 @@ UNPLANNED = -1e3  # likewise, but where a plan leaves no code at all, time still
 LOG2_E = math.log2(math.e)  # exp2 of this times x is exp(x), and as fast for a code that is ruled out
 VARIETY_WIDTH = 16
 _NUM_VARIETY = 5
-_WEEKDAYS, _SUNDAY = 7, 6
+_WEEKDAYS, MONDAY, SUNDAY = 7, 0, 6
 PACE = 0.5  # at first; 1 would be that of events that come one by one, bursts go slower
 
 
@@ -39,15 +39,18 @@ class TimeCodes:
     times: if not 0, the one after it holds times of day below this code, gaps of the same day from it on.
     end: the static sub-column that says the last event's code of the first ordered one, or, by the code after all of
         these, that it is the first event's. There is one where there is a clock.
-    last_week, last_weekday: code and weekday of the last day there is, if there are days.
+    first_week, first_weekday, last_week, last_weekday: code and weekday of the first and of the last day there is, if
+        there are days.
     """
 
     ordered: int = 0
     day: bool = False
     times: int = 0
     end: int = 0
+    first_week: int = 0
+    first_weekday: int = MONDAY
     last_week: int = 0
-    last_weekday: int = _SUNDAY
+    last_weekday: int = SUNDAY
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ class Recall(nn.Module):
             week = codes[:, :1]
             since = torch.where(week == last, standing.weekday[:, None], 0)  # Monday, if the week is new
             weeks_left = self.plans.time_left(week, end)
-            until = torch.where(week + weeks_left == self.time.last_week, self.time.last_weekday, _SUNDAY)
+            until = torch.where(week + weeks_left == self.time.last_week, self.time.last_weekday, SUNDAY)
             left = (_WEEKDAYS * weeks_left + until - since).clamp(min=0)
             return self.days_ahead(hidden, (every - since).clamp(min=0) * (every != SAME_DAY), left, to_come)
         return None
@@ -212,8 +215,10 @@ class Recall(nn.Module):
             if column < time.ordered:
                 return as_before & (every < before[:, column : column + 1])
             if time.day:
-                too_late = (codes[:, :1] == time.last_week) & (every > time.last_weekday) & (every != SAME_DAY)
-                return too_late | torch.where(as_before, every <= weekday[:, None], every == SAME_DAY)
+                week = codes[:, :1]
+                too_early = (week == time.first_week) & (every < time.first_weekday)
+                too_late = (week == time.last_week) & (every > time.last_weekday) & (every != SAME_DAY)
+                return too_early | too_late | torch.where(as_before, every <= weekday[:, None], every == SAME_DAY)
         if time.times and column == time.ordered + 1:
             same = codes[:, column - 1 : column] == SAME_DAY
             return (every < time.times) == same

@@ -32,7 +32,7 @@ from synth_spark.model.number_format import BFLOAT16, resolve_number_format
 from synth_spark.progress import track
 from synth_spark.seeds import derive
 from synth_spark.train.batches import SequenceReader
-from synth_spark.train.optimizer import make_optimizer, part_of, set_rates
+from synth_spark.train.optimizer import make_optimizer, part_of, rest, set_rates
 from synth_spark.train.plan import Step, Window, batch_events_for, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
 from synth_spark.train.state import PartProgress, Progress, load_state, save_state
@@ -248,13 +248,20 @@ class Trainer:
         loss = self.ranks.num_ranks * (static / max(all_random, 1.0) + event / max(all_events, 1.0))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        rest(self.optimizer, shares)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM, foreach=True)
         self.optimizer.step()
         progress.step += 1
-        decay = min(AVERAGE_DECAY, (1 + progress.step) / (10 + progress.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
+        self._average()
         return (static.detach(), num_random, event.detach(), num_events), past
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the averaged weights towards those that the last step moved."""
+        decay = min(AVERAGE_DECAY, (1 + self.progress.step) / (10 + self.progress.step))
+        both = zip(self.averaged.parameters(), self.model.parameters(), strict=True)
+        averaged, moved = zip(*((mean, own) for mean, own in both if own.grad is not None), strict=True)
+        torch._foreach_lerp_(list(averaged), list(moved), 1 - decay)
 
     def _nats(self, model: torch.nn.Module, batch: Batch, past: Past | None) -> tuple[Tensor, Tensor, Past | None]:
         """The model's answer to a batch, which goes on from the past where it does not begin histories."""

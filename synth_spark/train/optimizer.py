@@ -46,6 +46,21 @@ def set_rates(
             group["weight_decay"] = shares[group["part"]] / (FORGET_PASSES[group["part"]] * full)
 
 
+def rest(optimizer: torch.optim.Optimizer, shares: Mapping[str, float]) -> None:
+    """Parts that a step trains nothing of have no gradient, rather than one of zeros.
+
+    AdamW would move them all the same, by what steps before left in its running means: where long histories make many
+    steps of few subjects, static weights would move several times as far for each subject.
+
+    Args:
+        shares: as in set_rates.
+    """
+    for group in optimizer.param_groups:
+        if shares[group["part"]] == 0:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+
 def part_of(name: str) -> str:
     """Which part of the network a weight belongs to."""
     return "event" if name.startswith("events.") else "static"

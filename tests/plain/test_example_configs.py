@@ -70,13 +70,19 @@ def test_it_loads_under_its_own_name(path: Path) -> None:
     assert load_config(path).name == path.stem
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_no_column_has_a_part_and_is_excluded(path: Path) -> None:
+    source = load_config(path).source
+    for table in filter(None, (source.subjects, source.event_table)):
+        assert not _named(table) & {*table.exclude}
+
+
 @pytest.mark.parametrize("path", PREPARED, ids=lambda path: path.stem)
 def test_prepared_tables_have_the_columns_that_it_names(path: Path, prepared: Path) -> None:
     source = load_config(path).source
     for table in filter(None, (source.subjects, source.event_table)):
-        named = {getattr(table, key, None) for key in ("key", "order_by", "stored_order", "tie_break")} - {None}
         columns = [*(table.select or parquet.read_schema(_path(table, prepared)).names)]
-        assert {*named, *table.exclude, *table.columns} <= set(columns)
+        assert {*_named(table), *table.exclude, *table.columns} <= set(columns)
 
 
 def test_position_counts_within_a_history_in_file_order(prepared: Path) -> None:
@@ -104,6 +110,10 @@ def test_flights_have_wall_clock_and_places(prepared: Path) -> None:
     assert (first["origin_latitude"], first["dest_longitude"]) == (40.6, -118.4)
     assert (first["dep_time"], second["dep_time"], second["tailnum"]) == (None, 601, None)
     assert (second["dest_latitude"], second["dest_longitude"]) == (None, None), "an airport that is not in the list"
+
+
+def _named(table: TableSource) -> set[str]:
+    return {getattr(table, key, None) for key in ("key", "order_by", "stored_order", "tie_break")} - {None}
 
 
 def _path(table: TableSource, folder: Path) -> Path:

@@ -134,7 +134,7 @@ def _coded(histories: list[list[int]], codebook: Codebook) -> pd.DataFrame:
 
 
 def _check_rules(rows: pd.DataFrame, codebook: Codebook) -> None:
-    """First events are where the model is told that they can be, and no day is after the last one."""
+    """First events are where the model is told that they can be, no day is before the first or after the last one."""
     start, period, elapsed = _fields(codebook)
     slices, lows, highs = number.codes_beside(start, period)
     first = rows[rows["step"] == 0]
@@ -142,9 +142,10 @@ def _check_rules(rows: pd.DataFrame, codebook: Codebook) -> None:
     assert (np.take(lows, place) <= first["c0"]).all() and (first["c0"] <= np.take(highs, place)).all()
     if elapsed.family == "calendar" and calendar.is_exact(period) and len(period.cardinalities) == 1:
         assert codebook.time is not None
-        last = calendar.last_day(period, elapsed, codebook.time["end"])
-        days = rows["c1"][rows["c0"] == last[0]] if last else rows["c1"][:0]
-        assert last is None or ((days <= last[1]) | (days == calendar.SAME_DAY)).all()
+        first_day, last_day = (calendar.coded_day(period, elapsed, codebook.time[name]) for name in ("low", "end"))
+        days = rows[rows["c1"] != calendar.SAME_DAY]
+        assert first_day is None or (days["c1"][days["c0"] == first_day[0]] >= first_day[1]).all()
+        assert last_day is None or (days["c1"][days["c0"] == last_day[0]] <= last_day[1]).all()
 
 
 def _is_exact(codebook: Codebook) -> bool:
@@ -219,6 +220,11 @@ def test_times_that_many_share_come_back_exactly(small: SparkSession, kind: str,
         rows = _decoded(_coded(histories, sooner), sooner)
         assert [row["time"] // per_day for row in rows] == [min(row["u"], end) // per_day for row in rows]
         assert any(row["u"] > end for row in rows)
+        low = 3 * per_day
+        later = replace(codebook, time={**codebook.time, "low": low})
+        rows = _decoded(_coded(histories, later), later)
+        assert [row["time"] // per_day for row in rows] == [max(row["u"], low) // per_day for row in rows]
+        assert any(row["u"] < low for row in rows)
 
 
 @pytest.mark.parametrize(("kind", "unit"), KINDS)

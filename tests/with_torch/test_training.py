@@ -20,8 +20,11 @@ from synth_spark.model.checkpoint import load_checkpoint
 from synth_spark.model.generate import Generator
 from synth_spark.train.launch import launch_training
 from synth_spark.train.loop import mean_error
+from synth_spark.train.optimizer import part_of
+from synth_spark.train.plan import Step
 from synth_spark.train.ranks import RankInfo, process_group
 from synth_spark.train.stage import run_train
+from synth_spark.train.tensors import make_batch
 from synth_spark.workspace import RunPaths
 from tests import toy
 from tests.with_torch.training import job, trainer_on
@@ -174,6 +177,24 @@ def test_each_part_of_the_network_keeps_its_own_best_epoch(run, tmp_path):
         assert costs.by_part[part].sum() / costs.num_subjects == pytest.approx(kept, rel=1e-4)
         assert kept == pytest.approx(min(line[f"validation.loss.{part}"] for line in fitted.history), rel=5e-2)
     assert fitted.progress.best_loss == pytest.approx(costs.by_column.sum() / costs.num_subjects)
+
+
+def test_a_part_that_a_step_trains_nothing_of_stays_as_it_is(run, tmp_path):
+    """Long histories make more steps than there are random subjects to deal over them."""
+    window = toy.window(40, seed=3)
+    rows = np.argsort(-window.num_events, kind="stable")[:20]
+    told: dict[str, list[dict[str, torch.Tensor]]] = {"model": [], "averaged": []}
+    with process_group(RankInfo(0, 1), timeout_seconds=60):
+        trainer = trainer_on(run, tmp_path, RankInfo(0, 1))
+        for random_rows in (np.arange(8), np.arange(0), np.arange(8, 16)):
+            trainer._step(make_batch(window, Step(rows, 0, int(window.num_events[rows[0]]), random_rows)), None)
+            for name, states in told.items():
+                weights = getattr(trainer, name).named_parameters()
+                states.append({key: weight.detach().clone() for key, weight in weights})
+    for name, (first, second, third) in told.items():
+        stayed = {key for key in first if torch.equal(first[key], second[key])}
+        assert stayed == {key for key in first if part_of(key) == "static"}, name
+        assert not any(torch.equal(first[key], third[key]) for key in first), name
 
 
 def test_standard_errors_of_validation(run, tmp_path):
