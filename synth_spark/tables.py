@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -183,7 +183,7 @@ def insert_if_free(rows: DataFrame, place: Place, column: str) -> None:
 
 def check_catalog(spark: SparkSession, catalog: str) -> None:
     """Raises ConfigError if the session knows no such catalog, or must not use it."""
-    current = spark.catalog.currentCatalog()
+    current, schema = spark.catalog.currentCatalog(), spark.catalog.currentDatabase()
     try:
         spark.catalog.setCurrentCatalog(catalog)  # the one question that a schema of that name does not answer
     except SPARK_ERRORS as error:
@@ -193,6 +193,8 @@ def check_catalog(spark: SparkSession, catalog: str) -> None:
         ) from error
     finally:
         spark.catalog.setCurrentCatalog(current)
+        with suppress(*SPARK_ERRORS):
+            spark.catalog.setCurrentDatabase(schema)  # turning to another catalog forgets it
 
 
 def ensure_schema(spark: SparkSession, schema: CatalogSchema) -> None:

@@ -25,7 +25,9 @@ def column_comments(table: SourceTable, fields: Sequence[FieldSpec], *, grain: s
     comments = {RUN_ID: "Run that generated the row; the views show the rows of one run."}
     for column in table.columns:
         if column.name == table.key:
-            comments[column.name] = "Key of a synthetic subject, made anew in the run; subjects and events join by it."
+            comments[column.name] = (
+                "Key of a synthetic subject, nobody's in the source; subjects and events join by it."
+            )
         elif column.name == table.order_by:
             comments[column.name] = "When the synthetic event is; a subject's events are ordered by it."
         elif column.name == table.stored_order:

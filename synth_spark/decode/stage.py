@@ -53,8 +53,9 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
     described = subjects_table(codebook)
     if described.key is not None:
         check_room(described.type_of(described.key), num_subjects)
-    ordered = in_key_order(sequences, codebook, seed=config.seed, files=_files(spark, num_subjects, num_events))
-    decoded = to_tables(ordered, codebook, seed=config.seed)
+    seed = codebook.drawing_seed(config.seed)
+    ordered = in_key_order(sequences, codebook, seed=seed, files=_files(spark, num_subjects, num_events))
+    decoded = to_tables(ordered, codebook, seed=seed)
     properties = {
         "is_synthetic": "true",
         tables.FINGERPRINT: codebook.fingerprint,

@@ -119,8 +119,9 @@ def _clean_unreadable(broom: _Broom, paths: RunPaths) -> None:
         say(f"left {paths.run_id} alone: its run.json is damaged; synth-spark runs delete removes it")
     elif _is_old(paths.folder):
         with ExitStack() as stack:
-            if broom.claim(stack, paths):
-                broom.sweep(paths.folder, "no run.json, so no command can go on with it")
+            claimed = broom.claim(stack, paths)
+        if claimed:  # its lock is closed again: NFS keeps what is open in its folder
+            broom.sweep(paths.folder, "no run.json, so no command can go on with it")
 
 
 def _clean_run(broom: _Broom, paths: RunPaths, *, intermediate: bool) -> None:

@@ -87,7 +87,7 @@ def _search(spark: SparkSession, workspace: Workspace, keys: DataFrame) -> list[
     found = []
     for state in runs_of(workspace):
         paths = workspace.run(state.run_id)
-        if "encode" not in state.stages:
+        if "encode" not in state.stages and not state.is_half_made:
             continue
         try:
             own = config_of(paths)
@@ -148,7 +148,7 @@ def _delete(
     config_path: str | Path, unreadable: list[str], held: list[_Held], shown: str | None, agreed: Callable[[str], bool]
 ) -> None:
     # generations before the run whose sequences they read
-    doomed = unreadable + [run.state.run_id for run in reversed(held)]
+    doomed = [run.state.run_id for run in reversed(held)] + unreadable
     if shown in doomed:
         raise ContractError(
             f"run {shown}: the views show it, so its rows must stay for now; publish a run without these subjects "

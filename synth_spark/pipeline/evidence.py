@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from synth_spark.columns import DECISIONS_TABLE
@@ -64,7 +65,7 @@ def evaluate(run: OpenRun) -> Figures:
         salt=run.workspace.salt(),
         published=run.workspace.published,
         attackers=Attackers(subject_nats, fit_profiles),
-        measured=canary_figures(run),
+        measure=partial(canary_figures, run),
         source_versions=run.state.source_versions,
     )
     record(run.spark, decisions, Decision(run.paths.run_id, QA, result.verdict, holdout, number, result.gate))

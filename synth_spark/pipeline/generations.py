@@ -23,7 +23,7 @@ def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> R
     missing = [stage for stage in INHERITED if not state.is_done(stage)]
     if missing:
         raise ContractError(f"sample: run {parent.run_id} has no finished {missing[0]} stage; run it first")
-    paths, child = create_run(workspace, config_of(parent))
+    paths, child = create_run(workspace, config_of(parent), parent=parent.run_id)
     for source, target in (
         (parent.codebook, paths.codebook),
         (parent.manifest, paths.manifest),
@@ -36,7 +36,6 @@ def new_generation(workspace: Workspace, parent: RunPaths, state: RunState) -> R
     ).iterdir():  # contents alone: some mounted storage knows no rights or times
         shutil.copyfile(file, paths.checkpoint / "model" / file.name)
     shutil.copyfile(parent.checkpoint / "metrics.jsonl", paths.checkpoint / "metrics.jsonl")
-    child.parent = parent.run_id
     child.stages = {stage: state.stages[stage] for stage in INHERITED}
     save_state(paths, child)
     return paths

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
-from synth_spark.pipeline.runs import RunState, runs_of
+from synth_spark.pipeline.runs import RunState, is_run_id, runs_of
 from synth_spark.workspace import RunPaths, Workspace
 
 
@@ -32,9 +32,9 @@ def told_bytes(number: int) -> str:
 
 
 def unreadable_runs(workspace: Workspace) -> list[RunPaths]:
-    """Folders among the runs whose run.json is missing or damaged."""
+    """Folders among the runs whose run.json is missing or damaged; what is no run's name is something else."""
     known = {state.run_id for state in runs_of(workspace)}
-    folders = sorted(folder for folder in workspace.runs.glob("*") if folder.is_dir())
+    folders = sorted(folder for folder in workspace.runs.glob("*") if folder.is_dir() and is_run_id(folder.name))
     return [workspace.run(folder.name) for folder in folders if folder.name not in known]
 
 

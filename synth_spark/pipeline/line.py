@@ -69,7 +69,8 @@ def _choose(config: Config, workspace: Workspace, run_id: str | None, fresh: boo
         if state.next_stage is not None:
             check_settings(config, paths, state.next_stage)
         return paths, state, "goes on, as asked"
-    newest = None if fresh or run_id is not None else next(reversed(runs_of(workspace, config.name)), None)
+    whole = [run for run in runs_of(workspace, config.name) if not run.is_half_made]
+    newest = None if fresh or run_id is not None or not whole else whole[-1]
     if newest is None:
         return *create_run(workspace, config, run_id), "new"
     if newest.next_stage is None:

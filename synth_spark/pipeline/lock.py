@@ -23,7 +23,13 @@ from typing import Any
 from synth_spark.errors import ContractError
 from synth_spark.files import ONLY_NEW_FILES
 
-_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # "there is no such thing here", unlike "somebody has it"
+LOCK = "lock"
+_NO_LOCKS = {
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOLCK,
+}  # "there is no such thing here", unlike "somebody has it"
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +41,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         ContractError: another process works on this run; the message names it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "lock"
+    path = folder / LOCK
     file = _opened(path)
     if file is None:
         yield
@@ -56,7 +62,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 def is_held(folder: Path) -> bool:
     """Whether a process works on a run. It only asks, for an instant, and makes no file."""
     try:
-        with FileIO(folder / "lock", "r") as file:
+        with FileIO(folder / LOCK, "r") as file:
             _lock(file, fcntl.LOCK_SH)
     except FileNotFoundError:
         return False

@@ -20,7 +20,7 @@ from synth_spark.columns import DECISIONS_TABLE, EVENTS_TABLE, RUN_ID, RUNS_TABL
 from synth_spark.config import load_config
 from synth_spark.errors import ContractError
 from synth_spark.pipeline.inventory import bytes_of, readers_of, told_bytes
-from synth_spark.pipeline.lock import run_lock
+from synth_spark.pipeline.lock import LOCK, run_lock
 from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.runs import check_run_id
 from synth_spark.pipeline.summary import say
@@ -75,6 +75,10 @@ def delete_run(config_path: str | Path, run_id: str, *, agreed: Callable[[], boo
             place = workspace.published / table
             say(f"removed {tables.delete_run(spark, place, run_id):,} rows from {workspace.told(place)}")
         paths.state.unlink(missing_ok=True)  # from here on no command goes on with it, and clean would end this
+        for path in paths.folder.glob("*"):
+            if path.name != LOCK:
+                remove(path)
+    if paths.folder.exists():  # now that its lock is closed: NFS keeps what is open in its folder
         remove(paths.folder)
     say(f"removed runs/{run_id}")
 

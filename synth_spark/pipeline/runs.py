@@ -80,6 +80,11 @@ class RunState:
         return self.stages[stage].figures if self.is_done(stage) else {}
 
     @property
+    def is_half_made(self) -> bool:
+        """Whether making it from another run's model was broken off."""
+        return self.parent is not None and not self.stages
+
+    @property
     def refused(self) -> bool:
         """Whether the gate said no when it was to be published last."""
         record = self.stages.get("publish")
@@ -140,8 +145,10 @@ def new_run_id(name: str) -> str:
     return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M}-{secrets.token_hex(3)}"
 
 
-def create_run(workspace: Workspace, config: Config, run_id: str | None = None) -> tuple[RunPaths, RunState]:
-    """A new run's folder with its resolved config and an empty record.
+def create_run(
+    workspace: Workspace, config: Config, run_id: str | None = None, *, parent: str | None = None
+) -> tuple[RunPaths, RunState]:
+    """A new run's folder with its resolved config and an empty record, which names the run whose model it will use.
 
     Raises:
         ContractError: the id is taken, or is no plain name.
@@ -160,14 +167,19 @@ def create_run(workspace: Workspace, config: Config, run_id: str | None = None) 
             "give another folder, or make room for it"
         ) from None
     replace_text(paths.config, dump_config(config))
-    state = RunState(run_id, config.name, utc_now(), config_digest(config), git_commit(), versions())
+    state = RunState(run_id, config.name, utc_now(), config_digest(config), git_commit(), versions(), parent=parent)
     save_state(paths, state)
     return paths, state
 
 
+def is_run_id(name: str) -> bool:
+    """Whether a folder of this name can be a run's: it has letters, digits and few signs, and does not begin hidden."""
+    return name.replace("-", "").replace("_", "").replace(".", "").isalnum() and not name.startswith(".")
+
+
 def check_run_id(run_id: str) -> None:
     """Raises ContractError if the id is no plain name: it becomes a folder's."""
-    if not run_id.replace("-", "").replace("_", "").replace(".", "").isalnum() or run_id.startswith("."):
+    if not is_run_id(run_id):
         raise ContractError(f"run id {run_id[:100]!r}: only letters, digits, '-', '_' and '.' are allowed")
     if len(run_id.encode("utf-8")) > 200:
         raise ContractError(f"run id {run_id[:100]!r}...: {len(run_id)} characters; take a shorter one")

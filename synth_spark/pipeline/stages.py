@@ -65,6 +65,7 @@ def run_stage(
     paths = _run_for(stage, config, workspace, run_id)
     with open_run(config, workspace, paths, catalog=stage == "publish") as run:
         if stage == "sample":
+            _check_ready(run, stage, subjects)  # first: what is refused leaves the run as it was
             run.state.subjects = subjects
         figures = execute(run, stage, force=force)
         if run.state.next_stage is None:
@@ -81,7 +82,7 @@ def execute(run: OpenRun, stage: str, *, force: bool = False) -> Figures:
         ContractError: what the stage needs is missing or belongs to something else.
     """
     log = stage_logger(stage)
-    _check_ready(run, stage)
+    _check_ready(run, stage, run.state.subjects)
     _adopt_config(run, stage)
     state = run.state
     state.begin(stage)
@@ -194,8 +195,8 @@ def config_of(paths: RunPaths) -> Config:
     return load_config(paths.config)
 
 
-def _check_ready(run: OpenRun, stage: str) -> None:
-    """Earlier stages are done, and what they left belongs together."""
+def _check_ready(run: OpenRun, stage: str, subjects: int | None) -> None:
+    """Earlier stages are done, what they left belongs together, and keys can name so many synthetic subjects."""
     check_usable(run.state)
     index, paths = STAGES.index(stage), run.paths
     missing = [earlier for earlier in STAGES[:index] if not run.state.is_done(earlier)]
@@ -207,8 +208,20 @@ def _check_ready(run: OpenRun, stage: str) -> None:
         if index > STAGES.index("train"):
             model = read_facts(paths.checkpoint / "model")
             _same(run, "the checkpoint", model["codebook_fingerprint"], fingerprint)
+        if stage in ("train", "sample"):  # not only when keys are made, hours later
+            _check_keys(run, subjects)
     if stage in _CHANGES_PUBLISHED_ROWS and run.state.publish_begun:
         _check_unpublished(run, stage)
+
+
+def _check_keys(run: OpenRun, subjects: int | None) -> None:
+    from synth_spark.decode.keys import check_room
+    from synth_spark.sample.stage import plan_sample
+
+    codebook = Codebook.load(run.paths.codebook)
+    table = codebook.subjects or codebook.events
+    if table is not None and table.key is not None:
+        check_room(table.type_of(table.key), plan_sample(run.config, codebook, subjects).num_subjects)
 
 
 def _same(run: OpenRun, what: str, found: str, fingerprint: str) -> None:

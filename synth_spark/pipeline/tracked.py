@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from synth_spark.manifest import Manifest
 from synth_spark.model.chunks import most_answered_for
 from synth_spark.model.explain import explain
 from synth_spark.qa_result import QaResult
+from synth_spark.source.sql_values import place_without_values, without_values
 from synth_spark.tracking import ENDED, Input, ModelFiles
 
 if TYPE_CHECKING:
@@ -33,14 +33,6 @@ _REQUIREMENTS = (
 )  # fmt: skip
 
 _EXPRESSIONS = ("where", "select", "holdout_where")  # settings that are SQL
-_SQL_PARTS = re.compile(
-    r"""`(?:[^`]|``)*`"""  # a quoted name
-    r"""|--[^\n]*|/\*.*?\*/"""  # comments
-    r"""|\b[rR]'[^']*'|\b[rR]"[^"]*"|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # texts
-    r"""|['"`].*|/\*.*"""  # what nobody closed
-    r"""|(?<![\w.])\.?\d[\w.]*""",  # numbers
-    re.DOTALL,
-)
 
 
 def describe_run(run: OpenRun) -> None:
@@ -75,12 +67,7 @@ def _told(name: str, value: Any) -> Any:
         return without_values(value)
     if name in _EXPRESSIONS and isinstance(value, dict):
         return {column: without_values(expression) for column, expression in value.items()}
-    return value
-
-
-def without_values(expression: str) -> str:
-    """SQL with dots in place of its texts, numbers and comments; quoted names stay."""
-    return _SQL_PARTS.sub(lambda found: found[0] if re.fullmatch(r"`.*`", found[0], re.DOTALL) else "...", expression)
+    return place_without_values(value) if name == "table" and isinstance(value, str) else value
 
 
 def stage_ended(run: OpenRun, stage: str, figures: dict[str, Any], cost: dict[str, float]) -> None:
@@ -143,7 +130,9 @@ def _input(run: OpenRun, table: str, digest: str, figures: dict[str, Any]) -> In
     assert settings is not None, "what was read is in the config"
     kind = "jdbc" if settings.jdbc else "table" if settings.table else settings.format
     version = figures.get(f"source.{table}_delta_version")
-    return Input(f"{run.config.name}.{table}", kind, digest, {"place": settings.place, "version": version})
+    return Input(
+        f"{run.config.name}.{table}", kind, digest, {"place": place_without_values(settings.place), "version": version}
+    )
 
 
 def _trained(run: OpenRun, figures: dict[str, Any]) -> None:

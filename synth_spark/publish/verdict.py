@@ -40,6 +40,7 @@ def require(result: QaResult, *, force: bool) -> bool:
     kind = GateFailed if result.verdict == FAILED else GateUndecided
     raise kind(
         f"gate {result.verdict} for run {result.run_id}: {reasons or 'no criteria'}; nothing was published, the last "
-        "publication stands. The report shows why, docs/fidelity.md what may help; "
+        "publication stands. The report shows why, docs/fidelity.md what may help; synth-spark run CONFIG --fresh "
+        "makes a new run, with whatever has changed since; "
         f"synth-spark publish CONFIG --run {result.run_id} --force publishes all the same and records it"
     )

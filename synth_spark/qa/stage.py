@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -56,14 +56,14 @@ def run_qa(
     salt: bytes,
     published: Places,
     attackers: Attackers,
-    measured: Mapping[str, float],
+    measure: Callable[[], Mapping[str, float]],
     source_versions: Mapping[str, int],
 ) -> QaResult:
     """Compare the run's synthetic tables with the source, attack, judge. Writes nothing: who calls discloses.
 
     Args:
         published: folder or schema of the physical tables `subjects` and, unless data are flat, `events`.
-        measured: figures that are known already.
+        measure: gives figures of the caller's own, after whatever may refuse the run was checked.
         source_versions: of Delta tables, as they were encoded: a source that only grew meanwhile is no other one.
 
     Raises:
@@ -89,7 +89,7 @@ def run_qa(
         table.unpersist()
     with spark_progress(spark, "qa: attack the model"):
         attacked = _attack_model(spark, codebook, manifest, paths, attackers.nats_of, seed=config.qa.seed)
-    figures |= found.figures | attacked | {name: round(value, DIGITS) for name, value in measured.items()}
+    figures |= found.figures | attacked | {name: round(value, DIGITS) for name, value in measure().items()}
     return QaResult(
         run_id=paths.run_id,
         name=config.name,

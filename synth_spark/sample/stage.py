@@ -74,7 +74,7 @@ def plan_sample(config: Config, codebook: Codebook, subjects: int | None) -> Sam
     if subjects is None:
         subjects = _known(codebook.num_subjects)
     chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(codes_per_subject(codebook))
-    return SamplePlan(subjects, chunk_subjects, derive(config.seed, "sample"))
+    return SamplePlan(subjects, chunk_subjects, derive(codebook.drawing_seed(config.seed), "sample"))
 
 
 def codes_per_subject(codebook: Codebook) -> float:

@@ -58,6 +58,7 @@ class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defi
         from synth_spark.seeds import derive
         from synth_spark.serving.decoding import decode_answer
 
+        seed = self.codebook.drawing_seed(seed)
         plan = SamplePlan(num_subjects, self.chunk_subjects, derive(seed, "sample"))
         with self.drawing:
             parts = [rows for chunk in range(plan.num_chunks) for rows in sample_rows(self.generator, plan, chunk)]

@@ -19,6 +19,7 @@ from synth_spark.histories import quoted
 from synth_spark.source.jdbc import jdbc_rows
 from synth_spark.source.locate import locate
 from synth_spark.source.spark_errors import SPARK_ERRORS, condition, reason
+from synth_spark.source.sql_values import place_without_values, without_values, without_values_of
 
 HELD_OUT = "__held_out"  # boolean column of subjects: split.holdout_where marks the row
 SUBJECTS, EVENTS = "subjects", "events"
@@ -77,9 +78,8 @@ def read_table(
     _check_width(name, learned)
     kept = [quoted(column) for column in learned]
     if holdout_where is not None:
-        with _explained(
-            f"split.holdout_where ({holdout_where}): no condition over source {name}", "its columns and types"
-        ):
+        told = f"split.holdout_where ({without_values(holdout_where)}): no condition over source {name}"
+        with _explained(told, "its columns and types", [holdout_where]):
             rows = rows.withColumn(HELD_OUT, F.when(F.expr(holdout_where), True).otherwise(False))
             kept.append(HELD_OUT)
     rows = rows.select(*kept)
@@ -97,14 +97,21 @@ def load_table(spark: SparkSession, settings: TableSource) -> DataFrame:
 
 
 def _readable(name: str, settings: TableSource) -> AbstractContextManager[None]:
+    expressions = [
+        settings.where or "",
+        *(settings.select or {}).values(),
+        settings.jdbc.table if settings.jdbc else "",
+    ]
     return _explained(
-        f"source {name} ({settings.place}): Spark cannot read it as configured",
+        f"source {name} ({place_without_values(settings.place)}): Spark cannot read it as configured",
         "table, path or jdbc, format, read_schema, where, select",
+        expressions,
     )
 
 
 @contextmanager
-def _explained(what: str, to_check: str) -> Iterator[None]:
+def _explained(what: str, to_check: str, expressions: list[str]) -> Iterator[None]:
+    """A SourceError for what Spark says, without the values in these expressions of the config."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -113,7 +120,8 @@ def _explained(what: str, to_check: str) -> Iterator[None]:
                 f"{what}: it has row filters or column masks, and versions of such tables cannot be read "
                 f"({condition(error)}); give a view of it as table (CREATE VIEW ... AS SELECT * FROM ...)"
             ) from None
-        raise SourceError(f"{what}: {reason(error)}; check {to_check}") from None
+        said = without_values_of(reason(error), expressions)
+        raise SourceError(f"{what}: {said}; check {to_check}") from None
 
 
 def _load(spark: SparkSession, settings: TableSource, at_version: int | None) -> tuple[DataFrame, int | None]:

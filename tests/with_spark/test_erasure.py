@@ -173,7 +173,7 @@ def test_a_run_that_another_salt_split_is_judged_by_nobody_and_counts_as_holding
             salt=workspace.salt(),
             published=workspace.published,
             attackers=Attackers(no_one, no_one),  # type: ignore[arg-type]
-            measured={},
+            measure=dict,
             source_versions={},
         )
     erase(config, keys_file(tmp_path, "-5"), remedy=None, agreed=no_one)
@@ -197,6 +197,7 @@ def test_runs_without_a_readable_record_and_of_other_names_are_not_passed_over(
 ) -> None:
     config = write("delta")
     paths, lost = encoded(spark, config, "one"), encoded(spark, config, "lost")
+    workspace = Workspace.of(load_config(config).output)
     lost.state.write_text("{", encoding="utf-8")
     state = runs.load_state(paths)
     state.name = "other"
@@ -205,13 +206,19 @@ def test_runs_without_a_readable_record_and_of_other_names_are_not_passed_over(
     told = capsys.readouterr().out
     assert told_of(told, "one").startswith("run one: holds 1 ")
     assert "counts as holding them, since its record cannot be read" in told_of(told, "lost")
+    torn, _ = runs.create_run(workspace, load_config(config), "torn", parent="one")
+    shutil.copyfile(paths.codebook, torn.codebook)  # as far as making it from the other's model got
+    (workspace.runs / ".snapshot").mkdir()
+    erase(config, keys_file(tmp_path, "7"), remedy=None, agreed=no_one)
+    told = capsys.readouterr().out
+    assert "counts as holding them" in told_of(told, "torn") and ".snapshot" not in told
     settings = paths.config.read_text(encoding="utf-8")
     paths.config.write_text("no: such setting\n", encoding="utf-8")
     erase(config, keys_file(tmp_path, "7"), remedy=None, agreed=no_one)
     assert "since it cannot be told: its settings cannot be read" in told_of(capsys.readouterr().out, "one")
     paths.config.write_text(settings, encoding="utf-8")
     erase(config, keys_file(tmp_path, "7"), remedy=DELETE, agreed=lambda what: True)
-    assert not paths.folder.exists() and not lost.folder.exists()
+    assert not any(own.folder.exists() for own in (paths, torn, lost)) and (workspace.runs / ".snapshot").exists()
 
 
 def test_marked_runs_are_not_worked_on_and_deleted_ones_are_gone(
