@@ -145,7 +145,7 @@ drills: setup ## Make faults on purpose, half an hour, or NAMES="kill-train"; wr
 	@$(PY) -m tests.drills.run $(NAMES)
 
 .PHONY: soak
-soak: setup ## Run 40 lines on a tiny source and look for what grows or stays (most of an hour), or LINES=5
+soak: setup ## Run 40 lines on a tiny source and look for what grows or stays (most of an hour), or LINES=15
 	@$(PY) -m tests.drills.soak $(if $(LINES),--lines $(LINES))
 
 .PHONY: nightly

@@ -28,7 +28,9 @@ from tests.end_to_end import made
 from tests.gates import OPEN_GATE
 
 WARM = 5  # lines until everything is loaded and the JVM has its heap
+SOME = 5  # lines that are compared, of the first that count and of the last
 MOST_GROWTH = 0.10  # of memory between the first and the last lines that count
+MOST_SPREAD = 0.25  # of the largest process of a line, which Java's heap decides
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def together(folder: Path, config: Path, lines: int) -> Outcome:
     told = _call(folder, "-m", "tests.drills.soak", "--here", str(config), "--lines", str(lines))
     looks = [Look(**json.loads(line[4:])) for line in told.splitlines() if line.startswith("LOOK")]
     assert len(looks) == lines
-    early, late = looks[WARM : WARM + 5], looks[-5:]
+    early, late = looks[WARM : WARM + SOME], looks[-SOME:]
     medians = {
         name: tuple(statistics.median(getattr(one, name) for one in some) for some in (early, late))
         for name in asdict(looks[0])
@@ -116,7 +118,7 @@ def together(folder: Path, config: Path, lines: int) -> Outcome:
     return Outcome(
         f"{lines} lines in a row in one process",
         "all stages",
-        f"lines {WARM + 1} to {WARM + 5} -> the last five: {seen}",
+        f"lines {WARM + 1} to {WARM + SOME} -> the last {SOME}: {seen}",
         "no temporary file and no child process when it has ended",
     )
 
@@ -131,6 +133,7 @@ def apart(folder: Path, config: Path, lines: int) -> Outcome:
         peaks.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10)
         left = _leftovers(folder)
         assert not left, left
+    assert peaks[-1] <= peaks[0] * (1 + MOST_SPREAD), f"the largest process grows from line to line: {peaks} MiB"
     return Outcome(
         f"{lines} lines in a row in separate processes",
         "all stages",
@@ -157,6 +160,8 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=20)
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.lines < WARM + 2 * SOME:
+        parser.error(f"--lines {asked.lines}: at least {WARM + 2 * SOME}, to compare some of the first with the last")
     if asked.here:
         in_one_process(asked.here, asked.lines)
         return

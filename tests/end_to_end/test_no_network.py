@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,11 +52,9 @@ def _without_network(command: list[str], folder: Path) -> subprocess.CompletedPr
 def test_a_second_setup_is_quick_and_needs_none(way: str, repository: Path) -> None:
     if Path(sys.prefix) != repository / ".venv":
         pytest.skip("these tests do not run in the environment that make setup makes")
-    start = time.monotonic()
     done = _without_network(["make", "setup"], repository)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "[1/5]" not in done.stdout and "[2/5]" not in done.stdout
-    assert time.monotonic() - start < 10
+    assert "/5]" not in done.stdout, "none of its steps is done again"
 
 
 @pytest.mark.parametrize("way", [WAY])

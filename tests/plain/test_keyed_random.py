@@ -68,8 +68,9 @@ def test_even_draws_depend_on_their_subject_alone():
         stratified(99, 2**32 - 10, 11, 6)
 
 
-def test_even_draws_fill_the_unit_interval_more_evenly_than_independent_ones():
-    draws = stratified(7, 3 * 4096, 4096, 60)
+@pytest.mark.parametrize("first", [3 * 4096, 2**30, 2**31 + 5 * 4096])
+def test_even_draws_fill_the_unit_interval_more_evenly_than_independent_ones(first):
+    draws = stratified(7, first, 4096, 60)
     assert draws.min() >= 0.0
     assert draws.max() < 1.0
     for column in draws.T:

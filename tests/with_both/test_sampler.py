@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import threading
-import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -116,35 +117,43 @@ def test_the_chunk_follows_from_the_codebook_unless_it_is_set(set_to, events_per
 
 
 def test_the_same_after_a_killed_python_worker(spark, model_folder):
-    """One Python worker is killed while it samples; its tasks are retried and nothing changes."""
+    """One Python worker is killed while it samples; its task is tried again and nothing changes."""
     plan = SamplePlan(num_subjects=60_000, chunk_subjects=2000, seed=4)
     expected = sampled(spark, model_folder, plan, partitions=4)
-    killed: list[int] = []
     stop = threading.Event()
-    killer = threading.Thread(target=_kill_one_worker, args=(killed, stop))
+    killer = threading.Thread(target=_kill_workers, args=(stop, lambda: _failed_tasks(spark, "killed") > 0))
     killer.start()
+    spark.sparkContext.setJobGroup("killed", "")
     try:
         found = sampled(spark, model_folder, plan, partitions=4)
     finally:
         stop.set()
         killer.join()
-    assert killed, "no worker was there to be killed: the test proved nothing"
+        spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
+    assert _failed_tasks(spark, "killed") > 0, "no worker that worked was killed: the test proved nothing"
     assert found == expected
 
 
-def _kill_one_worker(killed: list[int], stop: threading.Event) -> None:
-    """The first process below the Python daemon that has worked for a moment."""
-    while not stop.is_set() and not killed:
-        time.sleep(0.15)
+def _failed_tasks(spark, group: str) -> int:
+    tracker = spark.sparkContext.statusTracker()
+    jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+    stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+    return sum(stage.numFailedTasks for stage in stages if stage)
+
+
+def _kill_workers(stop: threading.Event, failed: Callable[[], bool]) -> None:
+    """Kill Python workers until a task has failed: only those that work, for an idle one is replaced unnoticed."""
+    before: dict[int, float] = {}
+    while not stop.wait(0.1) and not failed():
         for process in psutil.Process().children(recursive=True):
-            try:
+            with suppress(psutil.Error):
                 parent = process.parent()
-                if parent and "pyspark.daemon" in process.cmdline() and "pyspark.daemon" in parent.cmdline():
+                if not parent or not all("pyspark.daemon" in own.cmdline() for own in (process, parent)):
+                    continue
+                worked = sum(process.cpu_times()[:2])
+                if worked > before.setdefault(process.pid, worked) + 0.1:
                     os.kill(process.pid, signal.SIGKILL)
-                    killed.append(process.pid)
-                    return
-            except psutil.Error:
-                continue
+                    break
 
 
 def files_of(folder):

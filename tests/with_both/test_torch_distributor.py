@@ -70,15 +70,17 @@ def test_a_rank_without_the_folder_says_so(run, tmp_path):
 
 def test_a_rank_that_dies_ends_the_run_and_is_named(spark, run, tmp_path):
     victim = tmp_path / "a" / "ranks" / "rank-1.json"
-    killer = threading.Thread(target=_kill_when_started, args=(victim,))
+    killer = threading.Thread(target=_kill_when_started, args=(victim,), daemon=True)
     killer.start()
     with pytest.raises(TrainingError, match="rank 1 of 2 died"):
-        launch(spark, run, tmp_path / "a", max_epochs=100, patience=100)
+        launch(spark, run, tmp_path / "a", max_epochs=10_000, patience=10_000)
     killer.join()
 
 
 def _kill_when_started(note: Path) -> None:
-    while not note.exists():
+    for _ in range(1200):
+        if note.exists():
+            break
         time.sleep(0.1)
     time.sleep(1.0)
     os.kill(json.loads(note.read_text())["process"], signal.SIGKILL)

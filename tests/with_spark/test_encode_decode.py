@@ -17,6 +17,7 @@ from synth_spark.config import parse_config
 from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
 from synth_spark.workspace import RunPaths, Workspace
+from tests.plain.qa_example import example_result
 from tests.with_spark import shop
 
 if TYPE_CHECKING:
@@ -253,6 +254,66 @@ def test_decoding_gives_back_the_source_schema_keys_and_order(
         "max(`at time`) <= max(timestamp_seconds(1600000000 + 900 * 5000 + 1000 * 70000))"
     ).first()[0]
     assert tables.properties_of(spark, tmp_path / "published" / "events")["is_synthetic"] == "true"
+
+
+def test_each_file_holds_a_range_of_keys(
+    spark: SparkSession, encoded: tuple[RunPaths, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synth_spark import tables
+    from synth_spark.decode import stage
+
+    paths, folder = encoded
+    codebook = Codebook.load(paths.codebook)
+    sequences = tables.read_table(spark, paths.sequences, fingerprint=codebook.fingerprint)
+    tables.write_table(sequences, paths.sampled_sequences, fingerprint=codebook.fingerprint, properties={})
+    monkeypatch.setattr(stage, "LEAST_ROWS", 100)
+    stage.run_decode(spark, shop.shop_config(folder), paths, published=tmp_path / "published")
+    for name in ("subjects", "events"):
+        table = tables.read_table(spark, tmp_path / "published" / name)
+        files = table.inputFiles()
+        keys = sorted(pq.read_table(tables.local_path(file)).column(0).to_pylist() for file in files)
+        assert table.columns[0] == shop.KEY, "files have other names for their columns"
+        assert len(keys) == 2 and all(own == sorted(own) for own in keys)
+        assert keys[0][-1] < keys[1][0]
+
+
+def test_what_is_missing_is_never_published_and_a_publication_is_noted_before_its_views(
+    spark: SparkSession, encoded: tuple[RunPaths, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synth_spark import tables
+    from synth_spark.columns import RUNS_TABLE
+    from synth_spark.decode.stage import run_decode
+    from synth_spark.publish import stage
+    from synth_spark.publish.publications import newest
+
+    (paths, folder), workspace = encoded, Workspace.at(tmp_path)
+    codebook = Codebook.load(paths.codebook)
+    sequences = tables.read_table(spark, paths.sequences, fingerprint=codebook.fingerprint)
+    tables.write_table(sequences, paths.sampled_sequences, fingerprint=codebook.fingerprint, properties={})
+    replace(example_result(), run_id=paths.run_id, fingerprint=codebook.fingerprint).save(paths.qa)
+    monkeypatch.setattr(stage, "read_facts", lambda _: {"weights_sha256": "digest"})
+
+    def refuse(*_: Any) -> Any:
+        raise PermissionError("no right to make views")
+
+    monkeypatch.setattr(stage, "ensure_views", refuse)
+    noted: list[tuple[bool, bool]] = []
+
+    def publish() -> None:
+        stage.run_publish(spark, workspace, paths, force=True, noted=lambda *told: noted.append(told))
+
+    run_decode(spark, shop.shop_config(folder), paths, published=workspace.published)
+    spark.sql(f"DELETE FROM delta.`{workspace.published}/events` WHERE items = 1")
+    with pytest.raises(ContractError, match=r"events: \d+ rows of run one, \d+ were sampled; nothing was published"):
+        publish()
+    assert not noted and newest(spark, workspace.published / RUNS_TABLE) is None
+    run_decode(spark, shop.shop_config(folder), paths, published=workspace.published)
+    for repeated in (False, True):
+        with pytest.raises(PermissionError):
+            publish()
+        assert noted[-1][1] is repeated
+    shown = newest(spark, workspace.published / RUNS_TABLE)
+    assert shown is not None and (shown.number, shown.run_id) == (1, "one")
 
 
 def test_rows_without_their_codes_are_refused_before_anything_is_written(

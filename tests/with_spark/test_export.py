@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from synth_spark import tables
 from synth_spark.columns import RUN_ID
-from synth_spark.errors import ConfigError, ContractError
+from synth_spark.errors import ConfigError, ContractError, EnvironmentProblem
 from synth_spark.histories import quoted
 from synth_spark.pipeline.export_format import Format
 from synth_spark.pipeline.exporting import export
@@ -131,6 +131,13 @@ def test_nothing_is_overwritten_and_nothing_left_behind(
     with pytest.raises(OSError, match="disk full"):
         export(config, tmp_path / "new.duckdb", Format.DUCKDB)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_databricks_is_refused_by_name(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "15.4")
+    with pytest.raises(EnvironmentProblem, match="export: DuckDB writes at random places"):
+        export(config, tmp_path / "out.duckdb", Format.DUCKDB)
+    assert not (tmp_path / "out.duckdb").exists()
 
 
 def test_there_must_be_something_to_export(spark: SparkSession, tmp_path: Path) -> None:

@@ -261,3 +261,10 @@ def test_the_environment_of_ranks_is_read_where_there_is_none(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     assert ranks.rank_from_environment() == RankInfo(0, 1, 0)
+
+
+def test_several_ranks_in_one_process_are_refused_before_encode():
+    for device in ("cpu", "auto"):
+        with pytest.raises(ConfigError, match="launcher inprocess has one rank; set"):
+            check_device(TrainSettings(device=device, num_ranks=2))
+    check_device(TrainSettings(device="cpu", num_ranks=2, launcher="torchrun"))
