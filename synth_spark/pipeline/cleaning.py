@@ -12,8 +12,9 @@ from pyspark.sql import SparkSession
 from synth_spark import tables
 from synth_spark.columns import DECISIONS_TABLE, EVENTS_TABLE, RUNS_TABLE, STAGES_TABLE, SUBJECTS_TABLE
 from synth_spark.config import load_config
-from synth_spark.pipeline.inventory import bytes_of, leftovers, readers_of, told_bytes, unreadable_runs
-from synth_spark.pipeline.lock import is_held, run_lock
+from synth_spark.errors import ContractError
+from synth_spark.pipeline.inventory import bytes_of, leftovers, nobodys_run, readers_of, told_bytes, unreadable_runs
+from synth_spark.pipeline.lock import is_held
 from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.removal import remove
 from synth_spark.pipeline.runs import load_state, runs_of
@@ -79,8 +80,13 @@ class _Broom:
         if is_held(paths.folder):
             say(f"left {paths.run_id} alone: a process works on it")
             return False
-        if not self.dry_run:
-            stack.enter_context(run_lock(paths.folder))
+        if self.dry_run:
+            return True
+        try:
+            stack.enter_context(nobodys_run(paths))
+        except ContractError as error:
+            say(f"left {paths.run_id} alone: {error}")
+            return False
         return True
 
 

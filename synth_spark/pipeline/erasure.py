@@ -19,8 +19,7 @@ from synth_spark.columns import RUNS_TABLE, TRAINING, VALIDATION
 from synth_spark.config import load_config
 from synth_spark.errors import ConfigError, ContractError
 from synth_spark.manifest import Manifest
-from synth_spark.pipeline.inventory import bytes_of, publication_of, told_bytes, unreadable_runs
-from synth_spark.pipeline.lock import run_lock
+from synth_spark.pipeline.inventory import bytes_of, nobodys_run, publication_of, told_bytes, unreadable_runs
 from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.removal import delete_run
 from synth_spark.pipeline.runs import RunState, load_state, runs_of, save_state, utc_now
@@ -166,7 +165,7 @@ def _mark(held: list[_Held], agreed: Callable[[str], bool]) -> None:
         return
     with ExitStack() as stack:
         for run in unmarked:
-            stack.enter_context(run_lock(run.paths.folder))
+            stack.enter_context(nobodys_run(run.paths))
         for run in unmarked:
             state = load_state(run.paths)
             state.retrain = f"it holds subjects that were to be erased, {utc_now()}"

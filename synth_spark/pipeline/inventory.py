@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
-from synth_spark.pipeline.runs import RunState, is_run_id, runs_of
+from synth_spark.pipeline.lock import LOCK, run_lock
+from synth_spark.pipeline.runs import STARTED, RunState, is_run_id, load_state, runs_of
 from synth_spark.workspace import RunPaths, Workspace
+
+QUIET_HOURS = 24  # without a change, after which a stage that began is taken for killed where storage knows no locks
 
 
 def bytes_of(path: Path) -> int:
@@ -29,6 +34,37 @@ def told_bytes(number: int) -> str:
     while size >= 999.5 and len(units) > 1:
         size, units = size / 1000, units[1:]
     return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
+
+
+@contextmanager
+def nobodys_run(paths: RunPaths) -> Iterator[None]:
+    """Hold a run that something is to be removed from, while inside.
+
+    Storage without locks cannot tell whether a stage that began is at work or was killed: there it counts as at work
+    until nothing in the run's folder has changed for a day.
+
+    Raises:
+        ContractError: a process works on the run, or may.
+    """
+    with run_lock(paths.folder) as locked:
+        if not locked:
+            _check_quiet(paths)
+        yield
+
+
+def _check_quiet(paths: RunPaths) -> None:
+    changed = [path.stat().st_mtime for path in paths.folder.rglob("*") if path.name != LOCK]
+    hours = (time.time() - max(changed, default=0.0)) / 3600
+    try:
+        begun = [stage for stage, record in load_state(paths).stages.items() if record.status == STARTED]
+    except ContractError:  # no stage works on a run whose record cannot be read
+        return
+    if begun and hours < QUIET_HOURS:
+        raise ContractError(
+            f"run {paths.run_id}: {begun[-1]} began, its storage knows no locks, and a file of it changed {hours:.1f} "
+            f"hours ago, so a process may work on it; end it, and do this {QUIET_HOURS} hours later or after the stage "
+            "has ended"
+        )
 
 
 def unreadable_runs(workspace: Workspace) -> list[RunPaths]:

@@ -34,8 +34,11 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[bool]:
     """Hold a run's folder while inside; the lock of a dead process is taken over.
+
+    Yields:
+        Whether nobody else can work on the run: not known on storage without locks.
 
     Raises:
         ContractError: another process works on this run; the message names it.
@@ -44,17 +47,17 @@ def run_lock(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     file = _opened(path)
     if file is None:
-        yield
+        yield False
         return
     with file:
         try:
-            _lock(file, fcntl.LOCK_EX)
+            locked = _lock(file, fcntl.LOCK_EX)
         except OSError:
             owner = _owner(path)
             raise ContractError(f"run {folder.name}: {owner} works on it; wait for it, or end it first") from None
         _write(file, {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
         try:
-            yield
+            yield locked
         finally:
             _write(file, None)  # the file stays: removing it would let two processes lock different files
 
@@ -86,14 +89,16 @@ def _warn(path: Any) -> None:
     log.warning("%s: this storage knows no locks; let one process at a time work on a run", path)
 
 
-def _lock(file: FileIO, kind: int) -> None:
-    """Take the lock now; OSError if another process has it. Where storage knows none, nothing but a warning."""
+def _lock(file: FileIO, kind: int) -> bool:
+    """Take the lock now; OSError if another process has it. Where storage knows none, a warning, and False."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
         _warn(file.name)
+        return False
+    return True
 
 
 def _write(file: FileIO, owner: dict[str, Any] | None) -> None:

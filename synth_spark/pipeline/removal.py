@@ -19,8 +19,8 @@ from synth_spark import tables
 from synth_spark.columns import DECISIONS_TABLE, EVENTS_TABLE, RUN_ID, RUNS_TABLE, STAGES_TABLE, SUBJECTS_TABLE
 from synth_spark.config import load_config
 from synth_spark.errors import ContractError
-from synth_spark.pipeline.inventory import bytes_of, readers_of, told_bytes
-from synth_spark.pipeline.lock import LOCK, run_lock
+from synth_spark.pipeline.inventory import bytes_of, nobodys_run, readers_of, told_bytes
+from synth_spark.pipeline.lock import LOCK
 from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.runs import check_run_id
 from synth_spark.pipeline.summary import say
@@ -54,10 +54,10 @@ def delete_run(config_path: str | Path, run_id: str, *, agreed: Callable[[], boo
     paths = workspace.run(run_id)
     with ExitStack() as stack:
         if paths.folder.exists():  # else a lock would make it
-            stack.enter_context(run_lock(paths.folder))
+            stack.enter_context(nobodys_run(paths))
         readers = [state.run_id for state in readers_of(workspace, run_id)]
         for reader in readers:
-            stack.enter_context(run_lock(workspace.run(reader).folder))
+            stack.enter_context(nobodys_run(workspace.run(reader)))
         spark = stack.enter_context(session(workspace))
         _check_not_shown(spark, workspace, run_id, config_path)
         held = _Held(

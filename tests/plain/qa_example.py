@@ -1,9 +1,12 @@
-"""A QA result to render, without any data."""
+"""A QA result to render, without any data; and made-up people to attack."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+
+import numpy as np
+import pandas as pd
 
 from synth_spark.qa_result import Associations, Criterion, ItemScore, QaResult, Shown
 
@@ -63,3 +66,12 @@ def wide_result(columns: int) -> QaResult:
     values = tuple(round((n % 1999) / 1000 - 1, 4) for n in range(len(kept) * (len(kept) - 1) // 2))
     associations = Associations(kept, (True,) * len(kept), values, values[::-1], columns - len(kept))
     return replace(example_result(), items=tuple(items), shown=tuple(shown), associations=associations)
+
+
+def people(seed: int, count: int = 600) -> pd.DataFrame:
+    """Two groups of related columns, mostly of their own."""
+    rng = np.random.default_rng(seed)
+    base = rng.normal(size=(count, 2))
+    numbers = {f"n{i}": base[:, i % 2] + rng.normal(scale=0.7, size=count) for i in range(8)}
+    town = pd.Series([f"town{i}" for i in rng.integers(0, 30, count)], dtype=object)
+    return pd.DataFrame({**numbers, "town": town, "pay": pd.Series(base[:, 0]).where(rng.random(count) > 0.1)})

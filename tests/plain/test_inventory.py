@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,15 @@ from synth_spark.config import load_config
 from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
 from synth_spark.pipeline import runs
-from synth_spark.pipeline.inventory import bytes_of, leftovers, readers_of, shown_run, told_bytes, unreadable_runs
+from synth_spark.pipeline.inventory import (
+    bytes_of,
+    leftovers,
+    nobodys_run,
+    readers_of,
+    shown_run,
+    told_bytes,
+    unreadable_runs,
+)
 from synth_spark.pipeline.lock import is_held, run_lock
 from synth_spark.workspace import RunPaths, Workspace
 
@@ -212,3 +222,30 @@ def test_asking_for_a_lock_makes_none(tmp_path: Path) -> None:
     with run_lock(tmp_path):
         assert is_held(tmp_path)
     assert not is_held(tmp_path)
+
+
+def test_where_storage_knows_no_locks_a_stage_that_began_is_at_work_for_a_day(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = _made(config, "job", until="train")
+    state = runs.load_state(paths)
+    state.begin("sample")
+    runs.save_state(paths, state)
+    with nobodys_run(paths):
+        assert is_held(paths.folder), "the kernel knows that nobody else works on it"
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "as the storage says")
+
+    monkeypatch.setattr("synth_spark.pipeline.lock.fcntl.flock", refuse)
+    with pytest.raises(ContractError, match="run job: sample began, its storage knows no locks"), nobodys_run(paths):
+        pass
+    long_ago = time.time() - 90_000
+    for path in paths.folder.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    with nobodys_run(paths):
+        pass
+    state.stages["sample"].status = runs.DONE
+    runs.save_state(paths, state)
+    with nobodys_run(paths):
+        assert not is_held(paths.folder), "nobody knows"

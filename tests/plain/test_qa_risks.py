@@ -9,17 +9,9 @@ import pytest
 from synth_spark.qa.halves import found_at
 from synth_spark.qa.records import Records, nearest, records_of
 from synth_spark.qa.risks import meeting, risk_figures
+from tests.plain.qa_example import people
 
 KINDS = ("singling_out_univariate", "singling_out", "linkability", "inference")
-
-
-def people(seed: int, count: int = 600) -> pd.DataFrame:
-    """Two groups of related columns, mostly of their own."""
-    rng = np.random.default_rng(seed)
-    base = rng.normal(size=(count, 2))
-    numbers = {f"n{i}": base[:, i % 2] + rng.normal(scale=0.7, size=count) for i in range(8)}
-    town = pd.Series([f"town{i}" for i in rng.integers(0, 30, count)], dtype=object)
-    return pd.DataFrame({**numbers, "town": town, "pay": pd.Series(base[:, 0]).where(rng.random(count) > 0.1)})
 
 
 def figures(released: pd.DataFrame) -> dict[str, float]:

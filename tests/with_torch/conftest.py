@@ -19,6 +19,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def same_weights() -> None:
+    """The same draws in every run of a test."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def config() -> ModelConfig:
     return ModelConfig(
