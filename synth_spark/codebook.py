@@ -17,7 +17,6 @@ from synth_spark.columns import EVENTS_TABLE, SUBJECTS_TABLE
 from synth_spark.errors import ContractError
 from synth_spark.files import replace_text
 from synth_spark.json_file import read_json
-from synth_spark.seeds import derive
 
 FORMAT = 6
 
@@ -160,14 +159,6 @@ class Codebook:
     def to_json(self) -> str:
         """Canonical JSON: equal codebooks give equal text."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-    def drawing_seed(self, seed: int) -> int:
-        """What keys all that is drawn from a model of this codebook: draws, keys, values inside codes.
-
-        A model of other data has another one although its config is the same: else subjects of two publications would
-        share keys and draws, and what one real subject changes could be told from their differences.
-        """
-        return derive(seed, "drawn from", self.fingerprint)
 
     @property
     def fingerprint(self) -> str:

@@ -14,6 +14,15 @@ def derive(run_seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(message).digest()[:8], "big") >> 1
 
 
+def drawing_seed(run_seed: int, weights_digest: str) -> int:
+    """What keys all that is drawn from a model: draws, keys, values inside codes.
+
+    Another model has another one although its config is the same: else subjects of two publications would share keys
+    and draws, and what one real subject changes could be told from their differences.
+    """
+    return derive(run_seed, "drawn from", weights_digest)
+
+
 def salt_fingerprint(salt: bytes) -> str:
     """Tells one salt from another, 32 hex digits; the salt cannot be told from it."""
     return hmac.new(salt, b"fingerprint", hashlib.sha256).hexdigest()[:32]

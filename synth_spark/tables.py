@@ -21,6 +21,7 @@ from synth_spark.histories import quoted
 from synth_spark.places import CatalogSchema, Place, TableName
 from synth_spark.source.spark_errors import SPARK_ERRORS, condition
 
+WEIGHTS_DIGEST = "synth_spark.weights_sha256"  # of the model that sequences were sampled from
 FINGERPRINT = "synth_spark.fingerprint"
 # classes of Delta's errors, and their names in messages; two that create a table at once: one finds it there
 _CONFLICTS = re.compile(

@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pyspark
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[1]
 CLASSES = "org.apache.spark.deploy"
 PATIENCE = 90.0  # seconds until master and workers are there
@@ -99,7 +101,7 @@ def standalone(folder: Path, *, workers: int = 2, hidden: Path | None = None) ->
         hidden: an existing folder that workers shall not see: it is on a disk of the driver's alone. Needs root.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     place = folder / "master"
     place.mkdir()
     master = _daemon(place, f"{CLASSES}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0")
@@ -142,12 +144,6 @@ def _daemon(
     environment |= {"SPARK_LOCAL_DIRS": str(place / "local"), "TMPDIR": str(place)}
     with (place / "log").open("wb") as log:
         return subprocess.Popen(command, cwd=place, env=environment, stdout=log, stderr=log)
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
 
 
 def _answers(port: int) -> bool:

@@ -26,7 +26,7 @@ def column_comments(table: SourceTable, fields: Sequence[FieldSpec], *, grain: s
     for column in table.columns:
         if column.name == table.key:
             comments[column.name] = (
-                "Key of a synthetic subject, nobody's in the source; subjects and events join by it."
+                "Key of a synthetic subject, made from a counter and no real key; subjects and events join by it."
             )
         elif column.name == table.order_by:
             comments[column.name] = "When the synthetic event is; a subject's events are ordered by it."

@@ -37,7 +37,7 @@ def check_room(key_type: str, num_subjects: int) -> None:
     if num_subjects > room(key_type):
         raise ContractError(
             f"key of type {key_type}: it has room for {room(key_type)} synthetic subjects, "
-            f"not for {num_subjects}; sample fewer, or cast the source's key to a wider type with select"
+            f"not for {num_subjects}; sample fewer (sample.subjects), or cast the key to a wider type with select"
         )
 
 

@@ -28,6 +28,7 @@ from synth_spark.errors import ContractError
 from synth_spark.histories import quoted
 from synth_spark.places import Places
 from synth_spark.progress import spark_progress
+from synth_spark.seeds import drawing_seed
 from synth_spark.session import arrow_batches
 from synth_spark.workspace import RunPaths
 
@@ -53,7 +54,8 @@ def run_decode(spark: SparkSession, config: Config, paths: RunPaths, *, publishe
     described = subjects_table(codebook)
     if described.key is not None:
         check_room(described.type_of(described.key), num_subjects)
-    seed = codebook.drawing_seed(config.seed)
+    drawn_from = tables.properties_of(spark, paths.sampled_sequences).get(tables.WEIGHTS_DIGEST, "")
+    seed = drawing_seed(config.seed, drawn_from)
     ordered = in_key_order(sequences, codebook, seed=seed, files=_files(spark, num_subjects, num_events))
     decoded = to_tables(ordered, codebook, seed=seed)
     properties = {

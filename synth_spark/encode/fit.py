@@ -360,7 +360,8 @@ def _fit_begin(subjects: DataFrame, floor: int, end: int, clock: Clock, threshol
         return floor
     begin = min(firsts[threshold - 1], last)
     shared = firsts.count(begin) >= threshold
-    rounded = begin if shared else roundest(begin, min(last, begin + max(1, (last - begin) // 200)), DECIMAL_STEPS)
+    highest = min(last, begin + max(1, (last - begin) // 200), max(begin + 1, firsts[-1]))  # few subjects are moved
+    rounded = begin if shared else roundest(begin, highest, DECIMAL_STEPS)
     return rounded * clock.per_day
 
 

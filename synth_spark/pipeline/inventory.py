@@ -53,7 +53,7 @@ def nobodys_run(paths: RunPaths) -> Iterator[None]:
 
 
 def _check_quiet(paths: RunPaths) -> None:
-    changed = [path.stat().st_mtime for path in paths.folder.rglob("*") if path.name != LOCK]
+    changed = [_changed(path) for path in paths.folder.rglob("*") if path.name != LOCK]
     hours = (time.time() - max(changed, default=0.0)) / 3600
     try:
         begun = [stage for stage, record in load_state(paths).stages.items() if record.status == STARTED]
@@ -65,6 +65,14 @@ def _check_quiet(paths: RunPaths) -> None:
             f"hours ago, so a process may work on it; end it, and do this {QUIET_HOURS} hours later or after the stage "
             "has ended"
         )
+
+
+def _changed(path: Path) -> float:
+    """When, in seconds since the epoch; now, if it is gone by now."""
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def unreadable_runs(workspace: Workspace) -> list[RunPaths]:

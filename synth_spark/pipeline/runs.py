@@ -227,7 +227,12 @@ def runs_of(workspace: Workspace, name: str | None = None) -> list[RunState]:
 
 
 def check_usable(state: RunState) -> None:
-    """Raises ContractError if the run was marked for retraining."""
+    """Raises ContractError if the run was marked for retraining, or making it was broken off."""
+    if state.is_half_made:
+        raise ContractError(
+            f"run {state.run_id}: making it from the model of {state.parent} was broken off; remove it "
+            "(synth-spark runs delete CONFIG RUN) and sample again"
+        )
     if state.retrain:
         raise ContractError(
             f"run {state.run_id}: marked for retraining ({state.retrain}); take these subjects out of the source and "
@@ -236,12 +241,12 @@ def check_usable(state: RunState) -> None:
 
 
 def newest_run(workspace: Workspace, name: str) -> RunState:
-    """The run of this name that was begun last.
+    """The run of this name that was begun last; those that were only half made do not count.
 
     Raises:
         ContractError: there is none.
     """
-    runs = runs_of(workspace, name)
+    runs = [run for run in runs_of(workspace, name) if not run.is_half_made]
     if not runs:
         raise ContractError(f"{workspace.root}: no run of {name!r} yet; start one with: synth-spark run, or encode")
     return runs[-1]

@@ -62,7 +62,7 @@ def run_stage(
     """
     config = load_config(config_path)
     workspace = Workspace.of(config.output)
-    paths = _run_for(stage, config, workspace, run_id)
+    paths = _run_for(stage, config, workspace, run_id, subjects)
     with open_run(config, workspace, paths, catalog=stage == "publish") as run:
         if stage == "sample":
             _check_ready(run, stage, subjects)  # first: what is refused leaves the run as it was
@@ -143,7 +143,9 @@ def _append_costs(run: OpenRun) -> None:
     record_costs(run.spark, run.workspace.published / STAGES_TABLE, run_id, costs)
 
 
-def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | None) -> RunPaths:
+def _run_for(
+    stage: str, config: Config, workspace: Workspace, run_id: str | None, subjects: int | None = None
+) -> RunPaths:
     if stage not in STAGES:
         raise ConfigError(f"stage: {stage!r} is unknown; allowed: {', '.join(STAGES)}")
     if stage == "encode" and (run_id is None or not workspace.run(run_id).state.exists()):
@@ -155,6 +157,7 @@ def _run_for(stage: str, config: Config, workspace: Workspace, run_id: str | Non
     if stage == "sample" and "decode" in state.stages:
         from synth_spark.pipeline.generations import new_generation
 
+        _check_keys(config, paths, subjects)
         return new_generation(workspace, paths, state)
     return paths
 
@@ -209,19 +212,19 @@ def _check_ready(run: OpenRun, stage: str, subjects: int | None) -> None:
             model = read_facts(paths.checkpoint / "model")
             _same(run, "the checkpoint", model["codebook_fingerprint"], fingerprint)
         if stage in ("train", "sample"):  # not only when keys are made, hours later
-            _check_keys(run, subjects)
+            _check_keys(run.config, run.paths, subjects)
     if stage in _CHANGES_PUBLISHED_ROWS and run.state.publish_begun:
         _check_unpublished(run, stage)
 
 
-def _check_keys(run: OpenRun, subjects: int | None) -> None:
+def _check_keys(config: Config, run: RunPaths, subjects: int | None) -> None:
     from synth_spark.decode.keys import check_room
     from synth_spark.sample.stage import plan_sample
 
-    codebook = Codebook.load(run.paths.codebook)
+    codebook = Codebook.load(run.codebook)
     table = codebook.subjects or codebook.events
     if table is not None and table.key is not None:
-        check_room(table.type_of(table.key), plan_sample(run.config, codebook, subjects).num_subjects)
+        check_room(table.type_of(table.key), plan_sample(config, codebook, subjects).num_subjects)
 
 
 def _same(run: OpenRun, what: str, found: str, fingerprint: str) -> None:

@@ -78,6 +78,7 @@ def run_qa(
     events = _written(spark, published / EVENTS_TABLE, paths.run_id) if codebook.events else None
     with spark_progress(spark, "qa: integrity"), arrow_batches(spark):
         figures = _integrity(spark, subjects, events, codebook, paths)
+    measured = measure()  # before tables are kept in memory: it may train a model
     real = [of_split(source.histories, assignment, splits) for splits in ((TRAINING, VALIDATION), (HOLDOUT,))]
     sets = [by_subject(own) for own in (*real, synthetic_histories(subjects, events, codebook, config))]
     figures |= _sizes(sets, has_events=events is not None)
@@ -89,7 +90,7 @@ def run_qa(
         table.unpersist()
     with spark_progress(spark, "qa: attack the model"):
         attacked = _attack_model(spark, codebook, manifest, paths, attackers.nats_of, seed=config.qa.seed)
-    figures |= found.figures | attacked | {name: round(value, DIGITS) for name, value in measure().items()}
+    figures |= found.figures | attacked | {name: round(value, DIGITS) for name, value in measured.items()}
     return QaResult(
         run_id=paths.run_id,
         name=config.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from synth_spark.model.facts import read_facts
 from synth_spark.progress import spark_progress
 from synth_spark.sample.plan import SamplePlan
 from synth_spark.sample.udf import sample_chunks
-from synth_spark.seeds import derive
+from synth_spark.seeds import derive, drawing_seed
 from synth_spark.workspace import RunPaths
 
 
@@ -36,7 +37,8 @@ def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects
     model_folder = paths.checkpoint / "model"
     codebook = Codebook.load(paths.codebook)
     digest = _weights_digest(model_folder, codebook.fingerprint)
-    plan = plan_sample(config, codebook, subjects)
+    seed = derive(drawing_seed(config.seed, digest), "sample")
+    plan = replace(plan_sample(config, codebook, subjects), seed=seed)
     partitions = plan.num_partitions(spark.sparkContext.defaultParallelism)
     logger.info(
         "%d subjects in %d chunks of %d, %d tasks", plan.num_subjects, plan.num_chunks, plan.chunk_subjects, partitions
@@ -50,7 +52,7 @@ def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects
         chunks=range(plan.num_chunks),
         num_partitions=partitions,
     )
-    properties = {"synth_spark.is_synthetic": "true", "synth_spark.weights_sha256": digest}
+    properties = {"synth_spark.is_synthetic": "true", tables.WEIGHTS_DIGEST: digest}
     properties |= {f"synth_spark.sample.{key}": str(value) for key, value in plan.to_document().items()}
     with spark_progress(spark, "sample"):
         tables.write_table(sequences, paths.sampled_sequences, fingerprint=codebook.fingerprint, properties=properties)
@@ -74,7 +76,7 @@ def plan_sample(config: Config, codebook: Codebook, subjects: int | None) -> Sam
     if subjects is None:
         subjects = _known(codebook.num_subjects)
     chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(codes_per_subject(codebook))
-    return SamplePlan(subjects, chunk_subjects, derive(codebook.drawing_seed(config.seed), "sample"))
+    return SamplePlan(subjects, chunk_subjects, derive(config.seed, "sample"))
 
 
 def codes_per_subject(codebook: Codebook) -> float:

@@ -24,6 +24,7 @@ class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defi
     def load_context(self, context: Any) -> None:
         """Load the weights, once."""
         from synth_spark.model.checkpoint import load_checkpoint
+        from synth_spark.model.facts import read_facts
         from synth_spark.model.generate import Generator
 
         if os.environ.get(BEING_LOGGED):
@@ -31,6 +32,7 @@ class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defi
         loaded = load_checkpoint(Path(context.artifacts["model"]))
         self.generator = Generator(loaded.model, loaded.trained_in)
         self.codebook = loaded.codebook
+        self.weights_digest = str(read_facts(Path(context.artifacts["model"]))["weights_sha256"])
         self.chunk_subjects = int(context.model_config["chunk_subjects"])
         self.max_subjects = int(context.model_config["max_subjects"])
         self.drawing = threading.Lock()  # a server answers in threads, and torch uses all processors for each draw
@@ -55,10 +57,10 @@ class SubjectSampler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defi
 
         from synth_spark.sample.plan import SamplePlan
         from synth_spark.sample.worker import ARROW_SCHEMA, sample_rows
-        from synth_spark.seeds import derive
+        from synth_spark.seeds import derive, drawing_seed
         from synth_spark.serving.decoding import decode_answer
 
-        seed = self.codebook.drawing_seed(seed)
+        seed = drawing_seed(seed, self.weights_digest)
         plan = SamplePlan(num_subjects, self.chunk_subjects, derive(seed, "sample"))
         with self.drawing:
             parts = [rows for chunk in range(plan.num_chunks) for rows in sample_rows(self.generator, plan, chunk)]

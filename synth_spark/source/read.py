@@ -19,6 +19,7 @@ from synth_spark.histories import Histories, histories_of
 from synth_spark.source.digest import content_digest
 from synth_spark.source.policies import apply_policies
 from synth_spark.source.spark_errors import SPARK_ERRORS, condition
+from synth_spark.source.sql_values import without_values
 from synth_spark.source.table import EVENTS, HELD_OUT, SUBJECTS, ReadTable, read_table
 
 
@@ -87,8 +88,8 @@ def _read_tables(
     settings, holdout_where = config.source, config.split.holdout_where
     if holdout_where is not None and settings.subjects is None:
         raise SourceError(
-            f"split.holdout_where ({holdout_where}): it is a condition over the subjects table, and source.subjects is "
-            "not given; give a subjects table, or let split.holdout choose a share"
+            f"split.holdout_where ({without_values(holdout_where)}): it is a condition over the subjects table, and "
+            "source.subjects is not given; give a subjects table, or let split.holdout choose a share"
         )
     subjects = events = None
     if settings.event_table is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _PARTS = re.compile(
     r"""`(?:[^`]|``)*`"""  # a quoted name
@@ -25,10 +26,6 @@ def place_without_values(place: str) -> str:
     return without_values(place) if "(" in place else place
 
 
-def without_values_of(text: str, expressions: list[str]) -> str:
-    """A message about these expressions, with dots wherever it repeats one of their values."""
-    found = {value.strip("rR'\"") for expression in expressions for value in _PARTS.findall(expression)}
-    for value in sorted(found - {""}, key=len, reverse=True):
-        if not _NAME.fullmatch(value):
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "...", text)
-    return text
+def holds_values(expressions: Iterable[str]) -> bool:
+    """Whether any of them has a text or a number in it, which what Spark says of it may repeat."""
+    return any(without_values(expression) != expression for expression in expressions)

@@ -19,7 +19,7 @@ from synth_spark.histories import quoted
 from synth_spark.source.jdbc import jdbc_rows
 from synth_spark.source.locate import locate
 from synth_spark.source.spark_errors import SPARK_ERRORS, condition, reason
-from synth_spark.source.sql_values import place_without_values, without_values, without_values_of
+from synth_spark.source.sql_values import holds_values, place_without_values, without_values
 
 HELD_OUT = "__held_out"  # boolean column of subjects: split.holdout_where marks the row
 SUBJECTS, EVENTS = "subjects", "events"
@@ -111,7 +111,7 @@ def _readable(name: str, settings: TableSource) -> AbstractContextManager[None]:
 
 @contextmanager
 def _explained(what: str, to_check: str, expressions: list[str]) -> Iterator[None]:
-    """A SourceError for what Spark says, without the values in these expressions of the config."""
+    """A SourceError for what Spark says; by its name only, where it may quote a value in these expressions."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -120,7 +120,7 @@ def _explained(what: str, to_check: str, expressions: list[str]) -> Iterator[Non
                 f"{what}: it has row filters or column masks, and versions of such tables cannot be read "
                 f"({condition(error)}); give a view of it as table (CREATE VIEW ... AS SELECT * FROM ...)"
             ) from None
-        said = without_values_of(reason(error), expressions)
+        said = condition(error) if holds_values(expressions) else reason(error)
         raise SourceError(f"{what}: {said}; check {to_check}") from None
 
 

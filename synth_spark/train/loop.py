@@ -260,8 +260,9 @@ class Trainer:
         """Move the averaged weights towards those that the last step moved."""
         decay = min(AVERAGE_DECAY, (1 + self.progress.step) / (10 + self.progress.step))
         both = zip(self.averaged.parameters(), self.model.parameters(), strict=True)
-        averaged, moved = zip(*((mean, own) for mean, own in both if own.grad is not None), strict=True)
-        torch._foreach_lerp_(list(averaged), list(moved), 1 - decay)
+        moved = [(mean, own) for mean, own in both if own.grad is not None]
+        if moved:  # a step may train nobody
+            torch._foreach_lerp_([mean for mean, _ in moved], [own for _, own in moved], 1 - decay)
 
     def _nats(self, model: torch.nn.Module, batch: Batch, past: Past | None) -> tuple[Tensor, Tensor, Past | None]:
         """The model's answer to a batch, which goes on from the past where it does not begin histories."""

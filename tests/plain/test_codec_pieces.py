@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
 from synth_spark.codecs.units import Units
 from synth_spark.decode.keys import check_room, key_bits, key_numbers
 from synth_spark.errors import ContractError
-from tests import toy
+from synth_spark.seeds import drawing_seed
 
 W = edges.SUBJECT_WEIGHT
 
@@ -371,13 +370,10 @@ def test_cents_of_a_float_stay_cents_beside_large_ones() -> None:
     assert found.to_pylist() == [float(np.float32(value)) for value in (84000.12, 0.03, -0.07)]
 
 
-def test_models_of_other_data_share_neither_keys_nor_draws() -> None:
-    book = toy.codebook()
-    other = replace(book, num_subjects={**book.num_subjects, "training": 1 + book.num_subjects["training"]})
-    assert book.drawing_seed(1) == toy.codebook().drawing_seed(1)
-    assert len({book.drawing_seed(1), book.drawing_seed(2), other.drawing_seed(1)}) == 3
-    keys = [key_numbers(np.arange(1000), "bigint", own.drawing_seed(1)) for own in (book, other)]
-    assert not set(keys[0]) & set(keys[1])
+def test_two_models_share_no_keys() -> None:
+    seeds = [drawing_seed(1, "a" * 64), drawing_seed(1, "b" * 64), drawing_seed(2, "a" * 64)]
+    keys = [set(key_numbers(np.arange(1000), "bigint", seed).tolist()) for seed in seeds]
+    assert len(set.union(*keys)) == 3000
 
 
 def test_keys_that_do_not_fit_are_refused() -> None:

@@ -11,7 +11,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -79,6 +78,9 @@ def test_a_generation_that_was_broken_off_is_not_gone_on_with(workspace: Workspa
     assert torn.is_half_made and not runs.load_state(whole).is_half_made
     paths, _, reason = _choose(_config(), workspace, None, fresh=False)
     assert paths.run_id == whole.run_id and reason.startswith("unfinished, goes on with encode")
+    assert runs.find_run(workspace, _config().name, None).run_id == whole.run_id
+    with pytest.raises(ContractError, match="was broken off; remove it"):
+        runs.check_usable(torn)
 
 
 def test_a_refused_number_of_subjects_leaves_the_run_as_it_was(workspace: Workspace, tmp_path: Path) -> None:
@@ -96,10 +98,9 @@ def test_more_subjects_than_keys_are_refused_before_training(workspace: Workspac
     paths.folder.mkdir(parents=True)
     narrow = SourceTable((SourceColumn("id", "tinyint"),), "id", None)
     replace(toy.codebook(), events=narrow, num_subjects={"training": 60, "validation": 5}).save(paths.codebook)
-    run: Any = SimpleNamespace(paths=paths, config=_config())
     with pytest.raises(ContractError, match="key of type tinyint: it has room for 64 synthetic subjects, not for 65"):
-        stages._check_keys(run, None)
-    stages._check_keys(run, 64)
+        stages._check_keys(_config(), paths, None)
+    stages._check_keys(_config(), paths, 64)
 
 
 @pytest.mark.parametrize("run_id", ["../away", "a/b", ".hidden", "a b", "~", "a\nb"])

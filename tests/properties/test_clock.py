@@ -21,7 +21,6 @@ from synth_spark.codecs.draws import Draws
 from synth_spark.decode.clock import ClockDecoder, Steps
 from synth_spark.encode.clock import Clock, end_of
 from synth_spark.encode.histories import HistoryEncoder
-from tests.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -36,13 +35,6 @@ KINDS: list[tuple[str, dict[str, int]]] = [
     ("bigint", {}),
 ]
 THRESHOLDS = dict.fromkeys(("start", "period", "elapsed", "times", "gaps"), 5)
-
-
-@pytest.fixture
-def small(spark: SparkSession) -> Iterator[SparkSession]:
-    """Hundreds of expressions on few rows."""
-    with uncompiled(spark):
-        yield spark
 
 
 def _histories(seed: int, subjects: int, per_day: int, spread: int) -> list[list[int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import ModuleType
@@ -23,7 +22,6 @@ from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import category, number, units
 from synth_spark.codecs.draws import Draws
 from synth_spark.codecs.rounding import DECIMAL_STEPS
-from tests.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -103,13 +101,6 @@ MADE = some.builds(
     events=some.sampled_from([1, 3]),
     stride=some.sampled_from([1, 5]),
 )
-
-
-@pytest.fixture
-def small(spark: SparkSession) -> Iterator[SparkSession]:
-    """Hundreds of expressions on few rows."""
-    with uncompiled(spark):
-        yield spark
 
 
 @pytest.mark.parametrize(

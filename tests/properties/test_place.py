@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -71,20 +70,6 @@ MADE = some.builds(
     subjects=some.sampled_from([60, 600]),
     events=some.sampled_from([1, 3]),
 )
-
-
-@pytest.fixture
-def small(spark: SparkSession) -> Iterator[SparkSession]:
-    changed = {
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    }
-    for key, value in changed.items():
-        spark.conf.set(key, value)
-    yield spark
-    for key in changed:
-        spark.conf.unset(key)
 
 
 @pytest.mark.parametrize("types", TYPES)

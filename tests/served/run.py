@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 
 from tests.end_to_end import made
 from tests.gates import OPEN_GATE
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NAME = "made"
@@ -216,13 +216,6 @@ def post(address: str, body: dict[str, Any], *, expected: int = 200) -> Any:
 def split(columns: dict[str, list[int]]) -> dict[str, list[Any]]:
     """A table in pandas' orientation `split`."""
     return {"columns": list(columns), "data": [list(row) for row in zip(*columns.values(), strict=True)]}
-
-
-def free_port() -> int:
-    """Of loopback."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def say(text: str) -> None:

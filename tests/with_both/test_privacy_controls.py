@@ -24,12 +24,10 @@ from synth_spark.qa.pairs import layout_of
 from synth_spark.qa.privacy import privacy_figures
 from synth_spark.qa.samples import sample_event_rows
 from tests.plain.qa_example import people
-from tests.with_spark.qa_data import DATA, cdnow, part
+from tests.with_spark.qa_data import DATA, WRITTEN, cdnow, part, persisted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Sets = tuple[Histories, Histories, Histories]
-WRITTEN = {"rows.subjects": 1.0, "rows.subjects.planned": 1.0, "rows.events": 1.0, "rows.events.planned": 1.0}
-WRITTEN |= {"orphans": 0.0, "duplicate_keys": 0.0, "order_violations": 0.0}
 SMOKE = {"identical_share", "dcr_share", "nndr_share"}
 MEMBERSHIP = {"membership.auc", "membership.true_positives"}
 
@@ -79,10 +77,6 @@ def leaks(sets: Sets, order_by: str | None) -> tuple[set[str], dict[str, float]]
         sets, layout, order_by=order_by, frames=frames, categories=categories, fit_profiles=fit_profiles, seed=0
     )
     return unmet(figures, has_events=bool(layout.events)), figures
-
-
-def persisted(data: Histories) -> Histories:
-    return Histories(data.subjects.persist(), data.events.persist())
 
 
 @NAMED

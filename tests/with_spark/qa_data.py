@@ -21,7 +21,15 @@ from synth_spark.source.table import load_table
 EVENTS = f"{SUBJECT_KEY} string, `am.ount` double, `ki nd` string, at date, seen timestamp, flag boolean"
 SUBJECTS = f"{SUBJECT_KEY} string, `re``gion` string, age int"
 ROOT = Path(__file__).parents[2]
+# what every run that was written whole shows
+WRITTEN = {"rows.subjects": 1.0, "rows.subjects.planned": 1.0, "rows.events": 1.0, "rows.events.planned": 1.0}
+WRITTEN |= {"orphans": 0.0, "duplicate_keys": 0.0, "order_violations": 0.0}
 DATA = Path(os.environ.get("SYNTH_SPARK_DATA", ROOT / ".." / "shared" / "data"))
+
+
+def persisted(data: Histories) -> Histories:
+    """The same, kept in memory."""
+    return Histories(data.subjects.persist(), data.events.persist())
 
 
 def random_tables(seed: int, subjects: int = 300, prefix: str = "k") -> tuple[pd.DataFrame, pd.DataFrame]:

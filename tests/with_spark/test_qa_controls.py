@@ -7,7 +7,6 @@ from pyspark.sql import SparkSession
 
 from synth_spark.columns import EVENT_INDEX, SUBJECT_KEY
 from synth_spark.config import GateSettings
-from synth_spark.histories import Histories
 from synth_spark.qa.compare import compare
 from synth_spark.qa.controls import independent, perturbed
 from synth_spark.qa.distances import dcr_share
@@ -16,14 +15,7 @@ from synth_spark.qa.pairs import layout_of
 from synth_spark.qa.privacy import point_figures
 from synth_spark.qa.samples import sample_event_rows, sample_subjects
 from synth_spark.qa.subject_points import fit_space
-from tests.with_spark.qa_data import cdnow, histories, part, random_tables
-
-WRITTEN = {"rows.subjects": 1.0, "rows.subjects.planned": 1.0, "rows.events": 1.0, "rows.events.planned": 1.0}
-WRITTEN |= {"orphans": 0.0, "duplicate_keys": 0.0, "order_violations": 0.0}
-
-
-def persisted(data: Histories) -> Histories:
-    return Histories(data.subjects.persist(), data.events.persist())
+from tests.with_spark.qa_data import WRITTEN, cdnow, histories, part, persisted, random_tables
 
 
 def failed(figures: dict[str, float]) -> list[str]:

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from synth_spark.train.rank import TrainJob, train_rank
 from synth_spark.train.ranks import RankInfo, process_group
 from synth_spark.train.tensors import make_batch
 from tests import toy
+from tests.ports import free_port
 from tests.with_torch.training import job, trainer_on
 
 
@@ -42,7 +42,7 @@ def _spawned(rank: int, port: int, documents: list[dict]) -> None:
 def _start_ranks(*jobs: TrainJob, join: bool = True) -> torch.multiprocessing.ProcessContext | None:
     """A rank for each job, which is the same for all where nothing is wrong."""
     documents = [dataclasses.asdict(job) for job in jobs]
-    return torch.multiprocessing.spawn(_spawned, args=(_free_port(), documents), nprocs=len(jobs), join=join)
+    return torch.multiprocessing.spawn(_spawned, args=(free_port(), documents), nprocs=len(jobs), join=join)
 
 
 def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Path) -> None:
@@ -66,15 +66,9 @@ def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Pa
         save_file(gradients, folder / f"gradients-{world}-{rank}.safetensors")
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def test_the_gradients_of_two_uneven_ranks_are_those_of_one(run, tmp_path):
     for world in (1, 2):
-        torch.multiprocessing.spawn(_three_windows, args=(world, _free_port(), run, tmp_path), nprocs=world)
+        torch.multiprocessing.spawn(_three_windows, args=(world, free_port(), run, tmp_path), nprocs=world)
     one, two, other = (load_file(tmp_path / f"gradients-{name}.safetensors") for name in ("1-0", "2-0", "2-1"))
     for name, gradient in one.items():
         torch.testing.assert_close(two[name], gradient, rtol=1e-4, atol=1e-6)

@@ -197,6 +197,15 @@ def test_a_part_that_a_step_trains_nothing_of_stays_as_it_is(run, tmp_path):
         assert not any(torch.equal(first[key], third[key]) for key in first), name
 
 
+def test_steps_that_train_nobody_do_no_harm(tmp_path):
+    """Of 20 subjects in steps of eight, dealt over three steps, one gets none."""
+    run = toy.write_run(
+        tmp_path / "run", training_files=[20], validation_files=[16], make=toy.flat_window, book=toy.flat_codebook()
+    )
+    figures = train(run, tmp_path / "a", max_epochs=2, batch_events=16)
+    assert figures["epochs"] == 2 and math.isfinite(figures["validation.loss"])
+
+
 def test_standard_errors_of_validation(run, tmp_path):
     values = np.random.default_rng(0).normal(1, 2, 50)
     ranks = RankInfo(0, 1)
