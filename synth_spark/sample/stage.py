@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,7 @@ def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects
     model_folder = paths.checkpoint / "model"
     codebook = Codebook.load(paths.codebook)
     digest = _weights_digest(model_folder, codebook.fingerprint)
-    seed = derive(drawing_seed(config.seed, digest), "sample")
-    plan = replace(plan_sample(config, codebook, subjects), seed=seed)
+    plan = plan_sample(config, codebook, subjects, weights_digest=digest)
     partitions = plan.num_partitions(spark.sparkContext.defaultParallelism)
     logger.info(
         "%d subjects in %d chunks of %d, %d tasks", plan.num_subjects, plan.num_chunks, plan.chunk_subjects, partitions
@@ -69,14 +67,18 @@ def run_sample(spark: SparkSession, config: Config, paths: RunPaths, *, subjects
     }
 
 
-def plan_sample(config: Config, codebook: Codebook, subjects: int | None) -> SamplePlan:
-    """How many subjects, in which chunks, from which seed; both numbers come from the codebook where none is set."""
+def plan_sample(config: Config, codebook: Codebook, subjects: int | None, *, weights_digest: str = "") -> SamplePlan:
+    """How many subjects, in which chunks, from which seed; both numbers come from the codebook where none is set.
+
+    Args:
+        weights_digest: of the model that is drawn from, which the seed depends on; whoever asks for sizes needs none.
+    """
     if subjects is None:
         subjects = config.sample.subjects
     if subjects is None:
         subjects = _known(codebook.num_subjects)
     chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(codes_per_subject(codebook))
-    return SamplePlan(subjects, chunk_subjects, derive(config.seed, "sample"))
+    return SamplePlan(subjects, chunk_subjects, derive(drawing_seed(config.seed, weights_digest), "sample"))
 
 
 def codes_per_subject(codebook: Codebook) -> float:
