@@ -111,7 +111,7 @@ def _readable(name: str, settings: TableSource) -> AbstractContextManager[None]:
 
 @contextmanager
 def _explained(what: str, to_check: str, expressions: list[str]) -> Iterator[None]:
-    """A SourceError for what Spark says; by its name only, where it may quote a value in these expressions."""
+    """A SourceError for what Spark says; see _said."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -120,8 +120,16 @@ def _explained(what: str, to_check: str, expressions: list[str]) -> Iterator[Non
                 f"{what}: it has row filters or column masks, and versions of such tables cannot be read "
                 f"({condition(error)}); give a view of it as table (CREATE VIEW ... AS SELECT * FROM ...)"
             ) from None
-        said = condition(error) if holds_values(expressions) else reason(error)
-        raise SourceError(f"{what}: {said}; check {to_check}") from None
+        raise SourceError(f"{what}: {_said(error, expressions)}; check {to_check}") from None
+
+
+def _said(error: Exception, expressions: list[str]) -> str:
+    """Spark's words about expressions of the config; where these hold values, only its error's name and their names."""
+    if not holds_values(expressions):
+        return reason(error)
+    told = " ".join(map(without_values, expressions))
+    names = [name for name in re.findall(r"`[^`]+`", reason(error)) if name.strip("`") in told]
+    return ", ".join([condition(error), *dict.fromkeys(names)])
 
 
 def _load(spark: SparkSession, settings: TableSource, at_version: int | None) -> tuple[DataFrame, int | None]:

@@ -189,7 +189,7 @@ SQL: list[Refused] = [
     ),
     ("a loose quote in where", Tables(event={"where": "kind = 'a"}), ("events", "where", "PARSE_SYNTAX_ERROR")),
     ("an unknown column in where", Tables(event={"where": "nobody > 1"}), ("events", "where", "nobody")),
-    ("a number for a condition", Tables(event={"where": "kind + 1"}), ("events", "where", "boolean")),
+    ("a number for a condition", Tables(event={"where": "kind + 1"}), ("events", "where", "NOT_BOOLEAN")),
     ("a table name of SQL", Tables(event={"table": "e; DROP TABLE x"}), ("events", "e; DROP TABLE x", "PARSE_SYNTAX")),
     ("no such table", Tables(event={"table": "a.b.c.d.e"}), ("events", "a.b.c.d.e", "cannot read it")),
     (
