@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from synth_spark.codebook import FieldSpec
 from synth_spark.codecs import calendar, edges, number
 from synth_spark.codecs.number import NumberSummary
-from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
+from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
 from synth_spark.encode.batches import Batches, first_rows, whole_subjects
+from synth_spark.encode.tally import MOST_EXTREME
 
 START, END, PERIOD, ELAPSED = "start", "end", "period", "elapsed"
 MAX_PERIODS = 64
@@ -121,3 +123,40 @@ class Clock:
 def end_of(period: FieldSpec) -> FieldSpec:
     """The field that says the last event's period, or, by one more code, that it is the first event's."""
     return replace(period, name=END, family=END, cardinalities=(period.cardinalities[0] + 1,), protection={})
+
+
+def fit_begin(subjects: DataFrame, floor: int, end: int, clock: Clock, threshold: int) -> int:
+    """The first time that is kept: of a calendar a whole day, found as fit_end finds the last one.
+
+    A clock that only counts begins where its start field does.
+    """
+    if not clock.is_calendar:
+        return floor
+    by_first = subjects.where("first IS NOT NULL").select("first").orderBy("first")
+    firsts = [int(row["first"]) // clock.per_day for row in by_first.limit(2 * MOST_EXTREME).collect()]
+    lowest, last = floor // clock.per_day, end // clock.per_day
+    firsts = [max(lowest, day) for day in firsts[: 2 * threshold]]
+    if len(firsts) < threshold:
+        return floor
+    begin = min(firsts[threshold - 1], last)
+    shared = firsts.count(begin) >= threshold
+    highest = min(last, begin + max(1, (last - begin) // 200), max(begin + 1, firsts[-1]))  # few subjects are moved
+    rounded = begin if shared else roundest(begin, highest, DECIMAL_STEPS)
+    return rounded * clock.per_day
+
+
+def fit_end(subjects: DataFrame, floor: int, clock: Clock, threshold: int) -> int:
+    """The last time that is kept: of a calendar a whole day; inside the k-th latest last event, rounded inward."""
+    by_last = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last"))
+    # as many whatever the threshold is, for a limit stands in query plans
+    latest = by_last.limit(2 * MOST_EXTREME).collect()[: 2 * threshold]
+    width, steps = (clock.per_day, DECIMAL_STEPS) if clock.is_calendar else (1, clock.steps)
+    lasts, first = [int(row["last"]) // width for row in latest], floor // width
+    rounded = first
+    if len(lasts) >= threshold:
+        last = lasts[threshold - 1]
+        # many subjects may share the last day; without that, one part in 200 of the time covered is open to rounding
+        lowest = max(first, last - max(1, (last - first) // 200))
+        shared = lasts.count(last) >= threshold
+        rounded = last if shared else roundest(lowest, max(first, last), steps)
+    return max(first, rounded) * width + width - 1

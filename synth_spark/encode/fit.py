@@ -18,7 +18,7 @@ from synth_spark.codebook import Codebook, FieldSpec, SourceTable
 from synth_spark.codecs import category, length, number, place
 from synth_spark.codecs.edges import SUBJECT_WEIGHT
 from synth_spark.codecs.number import NumberSummary
-from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps, roundest
+from synth_spark.codecs.rounding import DECIMAL_STEPS, clock_steps
 from synth_spark.codecs.units import (
     FLOATS,
     INTEGERS,
@@ -32,10 +32,9 @@ from synth_spark.codecs.units import (
 from synth_spark.columns import SPLITS, TRAINING, VALIDATION
 from synth_spark.config import Config
 from synth_spark.encode import statistics as st
-from synth_spark.encode.clock import Clock, end_of
+from synth_spark.encode.clock import Clock, end_of, fit_begin, fit_end
 from synth_spark.encode.fields import FieldPlan
 from synth_spark.encode.frames import Frames
-from synth_spark.encode.tally import MOST_EXTREME
 from synth_spark.encode.varieties import fit_varieties
 from synth_spark.errors import SourceError
 from synth_spark.seeds import keyed_threshold
@@ -156,8 +155,8 @@ def fit_codebook(source: Source, frames: Frames, config: Config, plan: Plan, uni
     time = None
     if clock is not None:
         first = clock.first_time(timed[0])
-        end = _fit_end(subjects, first, clock, plan.thresholds.of("end"))
-        begin = _fit_begin(subjects, first, end, clock, plan.thresholds.of("begin"))
+        end = fit_end(subjects, first, clock, plan.thresholds.of("end"))
+        begin = fit_begin(subjects, first, end, clock, plan.thresholds.of("begin"))
         time = {"type": clock.type, "unit": clock.unit, "low": begin, "end": end}
     event_plans = _names_first(plan.event_fields, specs)
     event_fields = (*timed[1:], *(specs[f.key] for f in event_plans))
@@ -343,43 +342,6 @@ def _check_lengths(events: SourceTable | None, lengths: Sequence[tuple[int, int]
             f"source events: stored_order {events.stored_order!r} has type {kind}, which cannot number the {longest:,} "
             "events of the longest histories; cast it to a wider type with select"
         )
-
-
-def _fit_begin(subjects: DataFrame, floor: int, end: int, clock: Clock, threshold: int) -> int:
-    """The first time that is kept: of a calendar a whole day, found as _fit_end finds the last one.
-
-    A clock that only counts begins where its start field does.
-    """
-    if not clock.is_calendar:
-        return floor
-    by_first = subjects.where("first IS NOT NULL").select("first").orderBy("first")
-    firsts = [int(row["first"]) // clock.per_day for row in by_first.limit(2 * MOST_EXTREME).collect()]
-    lowest, last = floor // clock.per_day, end // clock.per_day
-    firsts = [max(lowest, day) for day in firsts[: 2 * threshold]]
-    if len(firsts) < threshold:
-        return floor
-    begin = min(firsts[threshold - 1], last)
-    shared = firsts.count(begin) >= threshold
-    highest = min(last, begin + max(1, (last - begin) // 200), max(begin + 1, firsts[-1]))  # few subjects are moved
-    rounded = begin if shared else roundest(begin, highest, DECIMAL_STEPS)
-    return rounded * clock.per_day
-
-
-def _fit_end(subjects: DataFrame, floor: int, clock: Clock, threshold: int) -> int:
-    """The last time that is kept: of a calendar a whole day; inside the k-th latest last event, rounded inward."""
-    by_last = subjects.where("last IS NOT NULL").select("last").orderBy(F.desc("last"))
-    # as many whatever the threshold is, for a limit stands in query plans
-    latest = by_last.limit(2 * MOST_EXTREME).collect()[: 2 * threshold]
-    width, steps = (clock.per_day, DECIMAL_STEPS) if clock.is_calendar else (1, clock.steps)
-    lasts, first = [int(row["last"]) // width for row in latest], floor // width
-    rounded = first
-    if len(lasts) >= threshold:
-        last = lasts[threshold - 1]
-        # many subjects may share the last day; without that, one part in 200 of the time covered is open to rounding
-        lowest = max(first, last - max(1, (last - first) // 200))
-        shared = lasts.count(last) >= threshold
-        rounded = last if shared else roundest(lowest, max(first, last), steps)
-    return max(first, rounded) * width + width - 1
 
 
 def _units_sql(field: FieldPlan, units: Units) -> str:
