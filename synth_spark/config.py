@@ -244,7 +244,8 @@ class SampleSettings(Section):
         None,
         ge=16,
         le=65536,
-        description="subjects per chunk, the unit of reproducibility; default: 4096, fewer where histories are long",
+        description="subjects per chunk, the unit of reproducibility; default: 4096, fewer where histories are long or "
+        "tables wide",
     )
 
 

@@ -51,7 +51,7 @@ class TrainSettings(Section):
         ge=16,
         le=10**7,
         description="padded events per batch and rank; default: 24 mean histories, within 256 to 4,096, or a "
-        "thousandth of the training events, up to 8,192, divided by the number of ranks",
+        "thousandth of the training events, up to 8,192, divided by the number of ranks; fewer where tables are wide",
     )
     window_events: int = Field(
         128,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from synth_spark.model.checkpoint import load_checkpoint
+from synth_spark.model.chunks import most_rows_for
 
 _BATCH_EVENTS = 8192  # padded events at once
 
@@ -28,11 +29,14 @@ def subject_nats(
         ContractError: the model is missing or damaged.
     """
     model = load_checkpoint(model_folder).model.eval()
+    batch_events = min(
+        _BATCH_EVENTS, most_rows_for(model.config.static_cardinalities, model.config.event_cardinalities)
+    )
     found = np.empty(len(static_codes))
     order = np.argsort(num_events, kind="stable")
     start = 0
     while start < len(order):
-        rows = order[start : start + max(1, _BATCH_EVENTS // max(1, event_codes.shape[1]))]
+        rows = order[start : start + max(1, batch_events // max(1, event_codes.shape[1]))]
         steps = max(1, min(event_codes.shape[1], int(num_events[rows].max(initial=0))))
         static = torch.from_numpy(static_codes[rows].astype(np.int64))
         nats = model.static_nats(static).sum(1).double()

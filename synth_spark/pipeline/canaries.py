@@ -27,7 +27,7 @@ from synth_spark.columns import (
 from synth_spark.encode.sequences import write_sequences
 from synth_spark.errors import ContractError
 from synth_spark.manifest import Manifest
-from synth_spark.qa.likelihood import MAX_EVENTS
+from synth_spark.qa.likelihood import events_that_count
 from synth_spark.qa.stage import manifest_rows
 from synth_spark.seeds import derive
 from synth_spark.workspace import RunPaths
@@ -126,11 +126,11 @@ def _planted_rows(like: DataFrame, planted: Secrets, *, first: int) -> DataFrame
 
 
 def _nats(copy: RunPaths, secrets: Secrets, width: int) -> np.ndarray:
-    """Of the first MAX_EVENTS events, as in the attack on the model itself: a long history would blow up all others."""
+    """Of the first events that count, as in the attack on the model itself: a long history would blow up all others."""
     from synth_spark.attack.likelihood import subject_nats
 
     static, num_events, events = secrets
-    steps = min(int(num_events.max(initial=0)), MAX_EVENTS)
+    steps = min(int(num_events.max(initial=0)), events_that_count(width))
     padded = np.zeros((len(static), steps, width), dtype=np.int64)
     for row, own in enumerate(events):
         padded[row, : len(own)] = own[:steps, :width]

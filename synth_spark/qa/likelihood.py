@@ -16,7 +16,8 @@ from synth_spark.qa.membership import LEAST_CANDIDATES, loss_attack
 from synth_spark.qa.samples import first_by_hash
 
 MAX_CANDIDATES = 2_000  # of each kind
-MAX_EVENTS = 256  # first events of a history that count
+MAX_EVENTS = 256  # first events of a history that count, fewer where tables are wide
+MAX_CODES = 64_000_000  # of all those of the holdout: 512 MB
 
 # model folder, static codes, numbers of events, padded event codes -> nats per subject
 SubjectNats = Callable[[Path, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -82,14 +83,20 @@ def _rows(codes: Codes, rows: slice) -> Codes:
 
 def _codes(sequences: DataFrame, num_event: int, limit: int, seed: int) -> Codes:
     """Of at most `limit` subjects, picked by hash."""
-    first = F.slice(EVENT_CODES, 1, max(1, MAX_EVENTS * num_event)).alias(EVENT_CODES)
+    most = events_that_count(num_event)
+    first = F.slice(EVENT_CODES, 1, max(1, most * num_event)).alias(EVENT_CODES)
     rows = sequences.select(SUBJECT_NUMBER, STATIC_CODES, NUM_EVENTS, first)
     found: pd.DataFrame = first_by_hash(rows, [F.col(SUBJECT_NUMBER)], seed, limit)
     num_events = found[NUM_EVENTS].to_numpy(dtype=np.int64)
-    steps = int(min(num_events.max(initial=0), MAX_EVENTS)) if num_event else 0
+    steps = int(min(num_events.max(initial=0), most)) if num_event else 0
     events = np.zeros((len(found), steps, num_event), dtype=np.int64)
     for row, codes in enumerate(found[EVENT_CODES]):  # bounded: MAX_CANDIDATES arrays, not rows of the data
         own = np.asarray(codes, dtype=np.int64)[: steps * num_event].reshape(-1, max(num_event, 1))
         events[row, : len(own)] = own[:, :num_event]
     static = np.array([*found[STATIC_CODES]], dtype=np.int64)
     return static, num_events, events
+
+
+def events_that_count(num_event: int) -> int:
+    """How many first events of a history the attack looks at, of members and others alike; at least one."""
+    return int(np.clip(MAX_CODES // (2 * MAX_CANDIDATES * max(1, num_event)), 1, MAX_EVENTS))

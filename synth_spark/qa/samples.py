@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -10,11 +11,12 @@ from synth_spark.columns import EVENT_INDEX
 from synth_spark.histories import Histories
 from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, Layout
 from synth_spark.qa.pairs import event_rows, subject_rows, uniform
-from synth_spark.qa.subject_points import SubjectFrame
+from synth_spark.qa.subject_points import SubjectFrame, most_coordinates
 
 MAX_ROWS = 10_000  # event rows per set for the discriminator
 MAX_SUBJECTS = 10_000  # subjects per set for the distances
-MAX_SUBJECT_EVENTS = 100  # first events of a subject that the distances see
+MAX_SUBJECT_EVENTS = 100  # first events of a subject that the distances see, fewer where event tables are wide
+MAX_COORDINATES = 80_000_000  # of all those events of a set: 640 MB, a few times that while they are made
 _ORDER = "__order"
 
 
@@ -63,7 +65,7 @@ def first_by_hash(rows: DataFrame, identity: list[Column], seed: int, limit: int
 def sample_subjects(
     histories: Histories, layout: Layout, *, seed: int, max_subjects: int = MAX_SUBJECTS
 ) -> SubjectFrame:
-    """At most max_subjects subjects with their attributes and first MAX_SUBJECT_EVENTS events."""
+    """At most max_subjects subjects with their attributes and first events, see events_per_subject."""
     picked = (
         subject_rows(histories, layout)
         .withColumn(_ORDER, uniform(seed, "subject", F.col(KEY_TEXT)))
@@ -76,10 +78,16 @@ def sample_subjects(
     if not layout.events:
         picked.unpersist()
         return SubjectFrame(subjects.assign(**{LENGTH_ID: 1.0}), pd.DataFrame({KEY_TEXT: [], EVENT_INDEX: []}))
-    rows = event_rows(histories, layout).where(F.col(EVENT_INDEX) < MAX_SUBJECT_EVENTS)
+    rows = event_rows(histories, layout).where(F.col(EVENT_INDEX) < events_per_subject(layout, max_subjects))
     events = rows.join(F.broadcast(picked.select(KEY_TEXT)), KEY_TEXT, "left_semi").toPandas()
     picked.unpersist()
     events = events.sort_values([KEY_TEXT, EVENT_INDEX]).reset_index(drop=True)
     lengths = events.drop_duplicates(KEY_TEXT).set_index(KEY_TEXT)[LENGTH_ID]
     subjects[LENGTH_ID] = subjects[KEY_TEXT].map(lengths).fillna(0.0)
     return SubjectFrame(subjects, events.drop(columns=[LENGTH_ID]))
+
+
+def events_per_subject(layout: Layout, max_subjects: int) -> int:
+    """How many first events of a subject the driver has room for as coordinates of points, at least one."""
+    coordinates = max_subjects * max(1, sum(map(most_coordinates, layout.events)))
+    return int(np.clip(MAX_COORDINATES // coordinates, 1, MAX_SUBJECT_EVENTS))

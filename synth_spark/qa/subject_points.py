@@ -1,10 +1,10 @@
 """Subjects as points, so that copies of a history lie close to it. [plain]
 
 A point holds, for the first few events of the history, the start (first event) or the time since the event before,
-and every other column; then mean and spread of every column over the first 100 events, the length, and the
-attributes. Numbers and times are replaced by their rank among the real values (0 .. 1,000), a text by eight signs
-from a hash of it (so that any two texts are about equally far apart). All coordinates are whole numbers: distances
-are exact, and equal points are equal.
+and every other column; then mean and spread of every column over its first events (samples.py: a hundred, fewer of
+wide tables), the length, and the attributes. Numbers and times are replaced by their rank among the real values
+(0 .. 1,000), a text by eight signs from a hash of it (so that any two texts are about equally far apart). All
+coordinates are whole numbers: distances are exact, and equal points are equal.
 """
 
 from __future__ import annotations
@@ -94,9 +94,14 @@ def fit_space(layout: Layout, order_by: str | None, real: Sequence[SubjectFrame]
                 flagged.add(column.id)
     if order_id is not None:
         ranks[_GAP] = np.sort(events[_GAP].dropna().to_numpy(dtype=np.float64))
-    widths = [_SIGNS if c.kind == "category" else 1 + (c.id in flagged) for c in layout.events]
+    widths = [most_coordinates(c) - (c.kind != "category" and c.id not in flagged) for c in layout.events]
     slots = int(np.clip(MAX_SLOT_COORDINATES // (sum(widths) + 1), 1, MAX_SLOTS))
     return PointSpace(layout, order_id, ranks, frozenset(flagged), slots)
+
+
+def most_coordinates(column: MetricColumn) -> int:
+    """Of one value: a text's signs; a number's rank, and whether it is missing."""
+    return _SIGNS if column.kind == "category" else 2
 
 
 def with_gaps(events: pd.DataFrame, order_id: str | None) -> pd.DataFrame:

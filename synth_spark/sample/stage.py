@@ -77,7 +77,8 @@ def plan_sample(config: Config, codebook: Codebook, subjects: int | None, *, wei
         subjects = config.sample.subjects
     if subjects is None:
         subjects = _known(codebook.num_subjects)
-    chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(codes_per_subject(codebook))
+    tables = codebook.static_cardinalities, codebook.event_cardinalities
+    chunk_subjects = config.sample.chunk_subjects or chunk_subjects_for(codes_per_subject(codebook), *tables)
     return SamplePlan(subjects, chunk_subjects, derive(drawing_seed(config.seed, weights_digest), "sample"))
 
 

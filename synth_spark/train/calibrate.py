@@ -42,7 +42,8 @@ def calibrate(
     mean_events = _mean_events(model, targets[num_static - 1])
     most = min(MAX_SUBJECTS, TIMES_TRAINED * num_subjects, MAX_EVENTS / max(mean_events, 1.0))
     fewest = min(MIN_SUBJECTS, num_subjects)
-    chunk_subjects = most_subjects_for(num_static + mean_events * len(model.config.event_cardinalities))
+    tables = model.config.static_cardinalities, model.config.event_cardinalities
+    chunk_subjects = most_subjects_for(num_static + mean_events * len(tables[1]), *tables)
     groups = [of_codes.cpu() for owner in pairs.owners for of_codes in owner.of_columns()]
     distances = []
     for round_number in range(rounds):

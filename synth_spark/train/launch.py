@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,13 +31,8 @@ if TYPE_CHECKING:
     from synth_spark.train.rank import TrainJob
 
 _DISTRIBUTED_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
-_ECHOES = (
-    "DistBackendError",
-    "DistNetworkError",
-    "RuntimeError",
-    "SignalException",
-    "SystemExit",
-)  # of another rank's end
+_ECHOES = ("DistBackendError", "DistNetworkError", "SignalException", "SystemExit")  # of another rank's end
+_LOST_PEER = re.compile(r"gloo|peer|process group|timed out", re.IGNORECASE)  # in a RuntimeError that is one, too
 JOB_FILE = "job.json"  # a TrainJob, for torchrun
 log = stage_logger("train")
 _TOO_FEW_SLOTS = "SPARK-24819"  # Spark's message for it begins so
@@ -148,7 +144,7 @@ def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict
             log.warning("all ranks are done; what came after them failed (%s)", type(failure).__name__)
         return found[0]
     failed = {rank: note for rank, note in found.items() if note["status"] == "failed"}
-    own = {rank: note for rank, note in failed.items() if note["kind"] not in _ECHOES}
+    own = {rank: note for rank, note in failed.items() if not _is_echo(note)}
     died = [rank for rank, note in found.items() if note["status"] == "started"]
     if died and not own:
         raise TrainingError(
@@ -162,6 +158,12 @@ def _verdict(notes: Path, num_ranks: int, failure: BaseException | None) -> dict
         ) from failure
     absent = [rank for rank, note in found.items() if note["status"] == "absent"]
     raise TrainingError(f"ranks {absent} of {num_ranks} never started: {failure}") from failure
+
+
+def _is_echo(note: dict[str, Any]) -> bool:
+    if note["kind"] == "RuntimeError":
+        return _LOST_PEER.search(note["error"]) is not None
+    return note["kind"] in _ECHOES
 
 
 def _read(path: Path) -> dict[str, Any]:

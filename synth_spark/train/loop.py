@@ -11,7 +11,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from synth_spark.config_train import TrainSettings
 from synth_spark.errors import TrainingError
 from synth_spark.files import add_line
 from synth_spark.model.checkpoint import tensors_of
+from synth_spark.model.chunks import most_rows_for
 from synth_spark.model.network import Past, SequenceModel
 from synth_spark.model.number_format import BFLOAT16, resolve_number_format
 from synth_spark.progress import track
@@ -56,7 +57,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Costs:
-    """What validation subjects cost under some weights, in nats."""
+    """What some subjects cost under some weights, in nats."""
 
     by_column: NDArray[np.float64]  # (S+E,), of all subjects of all ranks
     num_subjects: float  # of all ranks
@@ -66,6 +67,11 @@ class Costs:
     def mean(self) -> float:
         """Per subject."""
         return float(self.by_column.sum() / max(self.num_subjects, 1))
+
+    def means(self, num_static: int) -> dict[str, float]:
+        """Per subject, of each part of the network."""
+        static, event = np.split(self.by_column / max(self.num_subjects, 1), [num_static])
+        return {"static": float(static.sum()), "event": float(event.sum())}
 
 
 class Pass:
@@ -128,6 +134,7 @@ class Trainer:
         )
         self.history: list[dict[str, Any]] = []
         self.data: Pass | None = None  # the pass that is begun
+        self.most_rows = most_rows_for(model.config.static_cardinalities, model.config.event_cardinalities)
         self.number_format = resolve_number_format(settings.number_format, self.device)
 
     def fit(self) -> Trained:
@@ -138,7 +145,7 @@ class Trainer:
             started = time.perf_counter()
             figures = self._train_epoch()
             costs = self.validation_costs(self.averaged)
-            figures |= self._losses(costs)
+            figures |= self._losses(costs, self.training_costs(self.averaged))
             self._refuse_divergence(figures)
             self._note_epoch(figures, costs, time.perf_counter() - started)
         return Trained(self.best, self.progress, self.history)
@@ -270,22 +277,29 @@ class Trainer:
         with self._autocast():
             return model(*batch.inputs(self.device), going_on)
 
-    def _losses(self, costs: Costs) -> dict[str, float]:
-        """Mean nats per validation subject."""
-        static, event = np.split(
-            costs.by_column / max(costs.num_subjects, 1), [len(self.model.config.static_cardinalities)]
-        )
-        return {
-            "validation.loss": costs.mean,
-            "validation.loss.static": float(static.sum()),
-            "validation.loss.event": float(event.sum()),
-        }
+    def _losses(self, validation: Costs, training: Costs) -> dict[str, float]:
+        """Mean nats per validation subject, and how many fewer the training subjects cost."""
+        num_static = len(self.model.config.static_cardinalities)
+        losses, known = validation.means(num_static), training.means(num_static)
+        figures = {"validation.loss": validation.mean, "overfit": validation.mean - training.mean}
+        for part, loss in losses.items():
+            figures |= {f"validation.loss.{part}": loss, f"overfit.{part}": loss - known[part]}
+        return figures
 
     def validation_costs(self, model: SequenceModel) -> Costs:
         """What all validation subjects of all ranks cost."""
+        return self._costs_of(model, self.readers["validation"].windows(seed=0, shuffle=False))
+
+    def training_costs(self, model: SequenceModel) -> Costs:
+        """What training subjects cost, about as many as there are to validate: those of a rank's first window."""
+        first = islice(self.readers["training"].windows(seed=0, shuffle=False), 1)
+        most = self.readers["validation"].num_subjects
+        return self._costs_of(model, (window.first(most) for window in first))
+
+    def _costs_of(self, model: SequenceModel, windows: Iterable[Window]) -> Costs:
         by_column = np.zeros(len(model.config.static_cardinalities) + len(model.config.event_cardinalities))
         by_part: dict[str, list[NDArray[np.float64]]] = {part: [np.zeros(0)] for part in ("static", "event")}
-        for window in self.readers["validation"].windows(seed=0, shuffle=False):
+        for window in windows:
             static_of, events_of = np.zeros((2, len(window.num_events)))
             for step, static, event in self._costs(model, window):
                 by_column += np.concatenate([static.sum(0), event.sum(0)])
@@ -293,8 +307,9 @@ class Trainer:
                 events_of[step.rows] += event.sum(1)[: len(step.rows)]
             by_part["static"].append(static_of)
             by_part["event"].append(events_of)
-        *of_all, num_subjects = summed(*by_column, self.readers["validation"].num_subjects)
-        return Costs(np.asarray(of_all), num_subjects, {part: np.concatenate(own) for part, own in by_part.items()})
+        own_costs = {part: np.concatenate(own) for part, own in by_part.items()}
+        *of_all, num_subjects = summed(*by_column, len(own_costs["static"]))
+        return Costs(np.asarray(of_all), num_subjects, own_costs)
 
     def event_costs(self, model: SequenceModel) -> NDArray[np.float64]:
         """What a sample of the validation events of all ranks costs, always the same one: nats, shape (E,)."""
@@ -310,7 +325,7 @@ class Trainer:
         """What validation subjects cost, step by step: nats of static codes (R, S) and of the step's events (B, E)."""
         model.eval()
         past: Past | None = None
-        for step in self._plan(window, EVALUATION_EVENTS, np.random.default_rng(0)):
+        for step in self._plan(window, min(EVALUATION_EVENTS, self.most_rows), np.random.default_rng(0)):
             static_nats, event_nats, past = self._nats(model, make_batch(window, step), past)
             yield step, static_nats.double().cpu().numpy(), event_nats.double().sum(1).cpu().numpy()
 
@@ -322,7 +337,8 @@ class Trainer:
         for name, part in progress.parts.items():
             own = costs.by_part[name]
             error = mean_error(own - self.best_costs.get(name, own), costs.num_subjects)
-            if part.is_better(figures[f"validation.loss.{name}"], progress.epoch, progress.seconds, error=error):
+            loss, overfit = figures[f"validation.loss.{name}"], figures[f"overfit.{name}"]
+            if part.is_better(loss, progress.epoch, progress.seconds, overfit=overfit, error=error):
                 self.best |= {key: value for key, value in averaged.items() if part_of(key) == name}
                 self.best_costs[name] = own
         line: dict[str, float] = {"epoch": progress.epoch, "passes": progress.passes, "step": progress.step}
@@ -343,6 +359,7 @@ class Trainer:
             settings.window_events,
             pass_events=self.pass_events,
             num_ranks=self.ranks.num_ranks,
+            most_rows=self.most_rows,
         )
 
     def _plan(self, window: Window, batch_events: int, rng: np.random.Generator) -> list[Step]:

@@ -36,6 +36,13 @@ class Window:
         """First row of each subject's events, and the end of the last: (subjects + 1,)."""
         return np.concatenate([[0], np.cumsum(self.num_events)])
 
+    def first(self, num_subjects: int) -> Window:
+        """The foremost subjects alone."""
+        rows, events = slice(num_subjects), slice(self.offsets[: num_subjects + 1][-1])
+        return Window(
+            self.subject_numbers[rows], self.static_codes[rows], self.num_events[rows], self.event_codes[events]
+        )
+
 
 @dataclass(frozen=True)
 class Step:
@@ -47,7 +54,9 @@ class Step:
     random_rows: Rows  # plain random subjects
 
 
-def batch_events_for(num_events: NDArray[np.int64], window_events: int, *, pass_events: float, num_ranks: int) -> int:
+def batch_events_for(
+    num_events: NDArray[np.int64], window_events: int, *, pass_events: float, num_ranks: int, most_rows: int
+) -> int:
     """Padded events of a rank's batch where nobody has set them: ABREAST histories of mean length side by side, more
     where data are plentiful, shared among the ranks.
 
@@ -58,11 +67,12 @@ def batch_events_for(num_events: NDArray[np.int64], window_events: int, *, pass_
     Args:
         num_events: of the subjects at hand.
         pass_events: events of a pass over the training data, of all ranks.
+        most_rows: that a rank has memory for, see model/chunks.py.
     """
     mean = float(np.minimum(num_events, window_events).mean()) if len(num_events) else 0.0
     abreast = np.clip(ABREAST * mean, MIN_BATCH_EVENTS, MAX_BATCH_EVENTS)
     plentiful = min(pass_events / ENOUGH_STEPS, MAX_PLENTIFUL_EVENTS)
-    return max(MIN_SHARE_EVENTS, int(max(abreast, plentiful)) // num_ranks)
+    return max(MIN_SHARE_EVENTS, min(int(max(abreast, plentiful)) // num_ranks, most_rows))
 
 
 def plan_steps(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_spark.model.chunks import chunk_subjects_for
+from synth_spark.model.chunks import chunk_subjects_for, most_rows_for
 from synth_spark.sample.plan import SamplePlan
 from synth_spark.train.plan import Step, batch_events_for, even_windows, padded_events, plan_steps
 from tests.toy import window
@@ -112,7 +112,15 @@ def test_chunks_hold_all_subjects(subjects, chunks):
     [(0, 4096), (244, 4096), (1000, 1000), (8000, 512), (31_250, 512), (100_000, 160), (10_000_000, 16)],
 )
 def test_chunks_are_smaller_where_histories_are_long(codes, subjects):
-    assert chunk_subjects_for(codes) == subjects
+    assert chunk_subjects_for(codes, [10] * 5, [100]) == subjects
+
+
+@pytest.mark.parametrize(("columns", "subjects", "events"), [(10, 4096, 3000), (80, 2000, 2000), (300, 533, 533)])
+def test_where_tables_are_wide_fewer_subjects_and_events_are_worked_on_at_once(columns, subjects, events):
+    tables = [20] * 5, [200] * columns  # cardinalities
+    assert chunk_subjects_for(244, *tables) == subjects
+    most_rows = most_rows_for(*tables)
+    assert batch_events_for(np.full(50, 20), 128, pass_events=3e6, num_ranks=1, most_rows=most_rows) == events
 
 
 @pytest.mark.parametrize(
@@ -131,4 +139,5 @@ def test_batches_grow_with_histories_and_with_data_and_are_shared_among_ranks(
     mean: int, pass_events: int, num_ranks: int, expected: int
 ) -> None:
     num_events = np.full(50, mean)
-    assert batch_events_for(num_events, 128, pass_events=pass_events, num_ranks=num_ranks) == expected
+    found = batch_events_for(num_events, 128, pass_events=pass_events, num_ranks=num_ranks, most_rows=10_000)
+    assert found == expected

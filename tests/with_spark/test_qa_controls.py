@@ -11,10 +11,11 @@ from synth_spark.qa.compare import compare
 from synth_spark.qa.controls import independent, perturbed
 from synth_spark.qa.distances import dcr_share
 from synth_spark.qa.gate import judge
+from synth_spark.qa.likelihood import events_that_count
 from synth_spark.qa.pairs import layout_of
 from synth_spark.qa.privacy import point_figures
-from synth_spark.qa.samples import sample_event_rows, sample_subjects
-from synth_spark.qa.subject_points import fit_space
+from synth_spark.qa.samples import events_per_subject, sample_event_rows, sample_subjects
+from synth_spark.qa.subject_points import fit_space, most_coordinates
 from tests.with_spark.qa_data import WRITTEN, cdnow, histories, part, persisted, random_tables
 
 
@@ -77,6 +78,23 @@ def test_samples_are_bounded_equal_and_the_same_for_any_partitions(spark: SparkS
     people = sample_subjects(histories(spark, *tables), layout, seed=0, max_subjects=50)
     assert len(people.subjects) == 50
     assert set(people.events["__key_text"]) <= set(people.subjects["__key_text"])
+
+
+def test_of_wide_tables_the_driver_holds_fewer_events(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = histories(spark, *random_tables(5, subjects=400))
+    layout = layout_of(data)
+    coordinates = sum(map(most_coordinates, layout.events))
+    assert events_per_subject(layout, 10_000) == 100
+    monkeypatch.setattr("synth_spark.qa.samples.MAX_COORDINATES", 50 * 2 * coordinates)
+    people = sample_subjects(data, layout, seed=0, max_subjects=50)
+    assert people.events.groupby("__key_text").size().max() == 2
+    monkeypatch.setattr("synth_spark.qa.samples.MAX_COORDINATES", 1)
+    assert events_per_subject(layout, 10_000) == 1
+
+
+@pytest.mark.parametrize(("columns", "events"), [(0, 256), (20, 256), (160, 100), (10**6, 1)])
+def test_the_attack_with_the_model_looks_at_fewer_events_of_wide_tables(columns: int, events: int) -> None:
+    assert events_that_count(columns) == events
 
 
 def test_figures_of_data_with_missing_values_texts_and_attributes(spark: SparkSession) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -17,8 +18,10 @@ import torch
 import torch.multiprocessing
 from safetensors.torch import load_file, save_file
 
+from synth_spark.errors import TrainingError
+from synth_spark.files import replace_text
 from synth_spark.manifest import Manifest
-from synth_spark.train import optimizer
+from synth_spark.train import launch, optimizer
 from synth_spark.train.plan import Step, Window
 from synth_spark.train.rank import TrainJob, train_rank
 from synth_spark.train.ranks import RankInfo, process_group
@@ -43,6 +46,27 @@ def _start_ranks(*jobs: TrainJob, join: bool = True) -> torch.multiprocessing.Pr
     """A rank for each job, which is the same for all where nothing is wrong."""
     documents = [dataclasses.asdict(job) for job in jobs]
     return torch.multiprocessing.spawn(_spawned, args=(free_port(), documents), nprocs=len(jobs), join=join)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("RuntimeError: mat1 and mat2 shapes cannot be multiplied", "rank 0 of 2 failed first: RuntimeError: mat1"),
+        ("RuntimeError: [gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1", "rank 1 of 2 died"),
+        ("SystemExit: ended by the launcher", "rank 1 of 2 died"),
+    ],
+)
+def test_a_rank_that_failed_by_itself_is_told_from_one_that_lost_another(tmp_path, monkeypatch, error, told):
+    def leave_notes(*_) -> None:
+        for rank, note in enumerate([{"status": "failed", "error": error, "traceback": ""}, {"status": "started"}]):
+            kind = error.partition(":")[0]
+            replace_text(tmp_path / "ranks" / f"rank-{rank}.json", json.dumps({"kind": kind, "time": rank, **note}))
+        raise RuntimeError
+
+    monkeypatch.setitem(launch._LAUNCHERS, "torchrun", leave_notes)
+    job = TrainJob("manifest", "codebook", str(tmp_path), 1, 1, {})
+    with pytest.raises(TrainingError, match=re.escape(told)):
+        launch.launch_training(None, job, launcher="torchrun", num_ranks=2)
 
 
 def _three_windows(rank: int, world: int, port: int, run: toy.ToyRun, folder: Path) -> None:
