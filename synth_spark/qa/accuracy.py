@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -51,10 +53,10 @@ def mean_score(scores: Sequence[Score | None]) -> Score | None:
 
 def pick_triples(columns: Sequence[str], *, seed: int, limit: int = MAX_TRIPLES) -> list[tuple[str, str, str]]:
     """Unordered triples of columns, in order of a hash of their names when there are more than `limit`."""
-    triples = list(combinations(sorted(columns), 3))
-    if len(triples) <= limit:
-        return triples
-    return sorted(sorted(triples, key=lambda triple: _digest(seed, *triple))[:limit])
+    triples = combinations(sorted(columns), 3)
+    if math.comb(len(columns), 3) <= limit:
+        return list(triples)
+    return sorted(heapq.nsmallest(limit, triples, key=lambda triple: _digest(seed, *triple)))
 
 
 def _digest(seed: int, *names: str) -> bytes:

@@ -130,7 +130,8 @@ def fit_number_bins(statistics: OrderStatistics, *, bins: int) -> AxisBins:
     if statistics.total == 0:
         return AxisBins((-1e10, 1e10))
     if statistics.distinct <= bins:
-        edges = np.append(statistics.values, statistics.values[-1] + 1)
+        last = float(statistics.values[-1])
+        edges = np.append(statistics.values, max(last + 1, np.nextafter(last, np.inf)))  # the same from 2^53 on
     else:
         edges = _search_edges(statistics, bins)
     return AxisBins(tuple(float(edge) for edge in _floored(np.unique(edges))))

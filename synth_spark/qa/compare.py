@@ -13,7 +13,7 @@ from synth_spark.histories import Histories
 from synth_spark.qa.associations import association_figures, strongest
 from synth_spark.qa.discriminator import discriminator_figures
 from synth_spark.qa.halves import FitProfiles
-from synth_spark.qa.layout import Layout, categories_of
+from synth_spark.qa.layout import LENGTH_ID, Layout, categories_of
 from synth_spark.qa.outcomes import tasks_of
 from synth_spark.qa.pairs import layout_of, pairs_of_sets, spark_seed
 from synth_spark.qa.privacy import privacy_figures
@@ -89,9 +89,10 @@ def compare(
     clock = next((column for column in layout.events if column.name == order_by), None)
     rules = find_rules(sets, layout, seed=spark_seed(seed, "rules"))
     rows = sample_event_rows(sets, layout, seed=spark_seed(seed, "events"))
-    columns = layout.events or layout.subjects
+    columns = layout.events if layout.sequential else (*layout.events, *layout.subjects)
+    of_events = [column.id for column in layout.events or layout.subjects] + [LENGTH_ID] * layout.sequential
     figures = accuracy_figures(quality) | association_figures(quality.associations) | groups | rule_figures(rules)
-    figures |= discriminator_figures("auc_event", rows, categories_of(columns), seed=seed)
+    figures |= discriminator_figures("auc_event", [part[of_events] for part in rows], categories_of(columns), seed=seed)
     figures |= usefulness_figures(tasks_of(sets, layout, clock=clock, seed=spark_seed(seed, "tasks")), seed=seed)
     figures |= uniqueness_figures(sets[:2], layout, seed=spark_seed(seed, "uniqueness"))
     whole = WholeHistories.none(rows, columns)

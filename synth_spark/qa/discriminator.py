@@ -26,7 +26,7 @@ def encode_rows(
     """Rows as points of length 1.
 
     Each column goes through a uniform quantile transform to [-.5, .5], fitted on training and holdout; a missing
-    value becomes 0 and, if training or holdout miss any in that column, a flag of its own (-.5 or .5). Text is first
+    value becomes 0 and, if any row misses it in that column, a flag of its own (-.5 or .5). Text is first
     replaced by its rank in frequency; text that the real rows do not have shares one rank beyond.
     """
     encoded: list[np.ndarray] = []
@@ -64,7 +64,7 @@ def _encode_column(parts: tuple[np.ndarray, ...]) -> np.ndarray:
     else:
         transform = QuantileTransformer(n_quantiles=min(QUANTILES, len(real)), subsample=None)
         scaled = np.nan_to_num(transform.fit(real[:, None]).transform(everything) - 0.5, nan=0.0)
-    if not np.isnan(real).any():
+    if not missing.any():
         return scaled
     return np.hstack([scaled, missing.astype(np.float64) - 0.5])
 
@@ -126,13 +126,13 @@ def _classifier(seed: int) -> HistGradientBoostingClassifier:
 def discriminator_figures(
     name: str, frames: Sequence[pd.DataFrame], categories: Sequence[str], *, seed: int
 ) -> dict[str, float]:
-    """The area of training against synthetic, beside that of training against holdout; nothing of too few rows."""
-    if len(frames[0]) < LEAST_ROWS:
+    """The area of training against synthetic, beside that of training against holdout, if there is one; nothing of too
+    few rows."""
+    if min(len(frames[0]), len(frames[2])) < LEAST_ROWS:
         return {}
     training, holdout, synthetic = encode_rows(*frames, categories=categories)
     fold_seed = derive(seed, "qa", "folds")
-    return {
-        name: mean_auc(training, synthetic, seed=fold_seed),
-        f"{name}.control": mean_auc(training, holdout, seed=fold_seed),
-        f"{name}.rows": float(len(training)),
-    }
+    figures = {name: mean_auc(training, synthetic, seed=fold_seed), f"{name}.rows": float(len(training))}
+    if len(holdout) >= LEAST_ROWS:
+        figures[f"{name}.control"] = mean_auc(training, holdout, seed=fold_seed)
+    return figures

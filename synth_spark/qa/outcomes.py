@@ -11,7 +11,7 @@ from synth_spark.histories import Histories
 from synth_spark.qa.behaviour import END, TraitPlan, plan_traits, trait_rows
 from synth_spark.qa.layout import KEY_TEXT, LENGTH_ID, SET, SETS, Layout, MetricColumn
 from synth_spark.qa.pairs import event_rows, subject_rows
-from synth_spark.qa.samples import first_by_hash
+from synth_spark.qa.samples import as_many_each, first_by_hash
 from synth_spark.qa.usefulness import LEAST_SHARE, Task
 
 MAX_SUBJECTS = 10_000  # per set
@@ -91,7 +91,7 @@ def _cut(training: DataFrame, clock: MetricColumn | None) -> DataFrame:
 
 def _outcome(later: DataFrame, layout: Layout, clock: MetricColumn | None) -> DataFrame:
     values = [F.col(column.id) for column in layout.events]
-    counted = F.count("*") if clock else F.countDistinct(F.xxhash64(*values))
+    counted = F.count("*") if clock else F.countDistinct(F.struct(*values))  # of hashes, null would be nothing
     return later.groupBy(KEY_TEXT).agg(counted.cast("double").alias(_OUTCOME))
 
 
@@ -125,5 +125,4 @@ def subject_frames(rows: DataFrame, layout: Layout, plan: TraitPlan, *, seed: in
         first_by_hash(rows.where(F.col(SET) == number).select(KEY_TEXT, *names), [F.col(KEY_TEXT)], seed, MAX_SUBJECTS)
         for number in range(len(SETS))
     ]
-    smallest = min(map(len, frames))
-    return [frame.head(smallest).drop(columns=[KEY_TEXT]) for frame in frames]
+    return [frame.drop(columns=[KEY_TEXT]) for frame in as_many_each(frames)]

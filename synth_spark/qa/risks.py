@@ -33,9 +33,9 @@ def risk_figures(training: Records, holdout: Records, synthetic: Records, *, see
     see attribute_disclosure. Nothing where there are too few subjects or columns.
 
     Args:
-        training, holdout, synthetic: as many records each, in random order.
+        training, holdout, synthetic: as many records each, in random order; nothing is asked without a holdout.
     """
-    if len(training) < LEAST_SUBJECTS or training.values.shape[1] < LEAST_COLUMNS:
+    if min(len(training), len(holdout)) < LEAST_SUBJECTS or training.values.shape[1] < LEAST_COLUMNS:
         return {}
     rng = np.random.default_rng(seed)
     figures: dict[str, float] = {}

@@ -23,14 +23,19 @@ _ORDER = "__order"
 def sample_event_rows(
     sets: tuple[Histories, ...], layout: Layout, *, seed: int, max_rows: int = MAX_ROWS
 ) -> list[pd.DataFrame]:
-    """Per set, event rows with columns by id and, for histories, LENGTH_ID; the same number of rows for every set.
+    """Per set, event rows with columns by id and, for histories, LENGTH_ID, for single events the subject's attributes;
+    the same number of rows for every set.
 
     A subject brings at most min(100, 95 % quantile of the first set's lengths) events, picked by hash.
     """
     cap = _length_cap(sets[0], layout)
-    tables = [_picked_rows(histories, layout, cap=cap, seed=seed, max_rows=max_rows) for histories in sets]
-    smallest = min(len(table) for table in tables)
-    return [table.head(smallest) for table in tables]
+    return as_many_each([_picked_rows(own, layout, cap=cap, seed=seed, max_rows=max_rows) for own in sets])
+
+
+def as_many_each(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The first rows, as many of each; an empty one (a run may be without a holdout) does not empty the others."""
+    smallest = min((len(frame) for frame in frames if len(frame)), default=0)
+    return [frame.head(smallest) for frame in frames]
 
 
 def _length_cap(training: Histories, layout: Layout) -> float:
@@ -51,9 +56,11 @@ def _picked_rows(histories: Histories, layout: Layout, *, cap: float, seed: int,
     known = rows.sparkSession.createDataFrame([(cap,)], "__cap double")  # a literal would stand in query plans
     rows = rows.withColumn("__rank", F.row_number().over(inside)).crossJoin(F.broadcast(known))
     rows = rows.where("__rank <= __cap").drop("__rank", "__cap")
+    if not layout.sequential and layout.contexts:
+        rows = rows.join(subject_rows(histories, layout), KEY_TEXT, "left")
     found = first_by_hash(rows, [F.col(KEY_TEXT), F.col(EVENT_INDEX)], seed, max_rows)
-    kept = [column.id for column in layout.events] + ([LENGTH_ID] if layout.sequential else [])
-    return found[kept]
+    beside = [LENGTH_ID] if layout.sequential else [column.id for column in layout.contexts]
+    return found[[*(column.id for column in layout.events), *beside]]
 
 
 def first_by_hash(rows: DataFrame, identity: list[Column], seed: int, limit: int) -> pd.DataFrame:

@@ -337,8 +337,7 @@ class Trainer:
         for name, part in progress.parts.items():
             own = costs.by_part[name]
             error = mean_error(own - self.best_costs.get(name, own), costs.num_subjects)
-            loss, overfit = figures[f"validation.loss.{name}"], figures[f"overfit.{name}"]
-            if part.is_better(loss, progress.epoch, progress.seconds, overfit=overfit, error=error):
+            if part.is_better(figures[f"validation.loss.{name}"], progress.epoch, progress.seconds, error=error):
                 self.best |= {key: value for key, value in averaged.items() if part_of(key) == name}
                 self.best_costs[name] = own
         line: dict[str, float] = {"epoch": progress.epoch, "passes": progress.passes, "step": progress.step}

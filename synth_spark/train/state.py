@@ -27,7 +27,6 @@ Weights = dict[str, Tensor]
 
 MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
 STANDARD_ERRORS = 2.0  # of a gain; one of fewer may be chance, and counts as none
-OVERFIT_PRICE = 1.0  # what a nat more of distance to training subjects must gain at least with validation subjects
 
 
 @dataclass
@@ -36,27 +35,21 @@ class PartProgress:
 
     learning_rate: float
     best_loss: float = float("inf")
-    best_overfit: float = 0.0
     best_epoch: int = -1
     bad_epochs: int = 0
     seconds_to_best: float = 0.0
 
-    def is_better(self, loss: float, epoch: int, seconds: float, *, overfit: float, error: float) -> bool:
+    def is_better(self, loss: float, epoch: int, seconds: float, *, error: float) -> bool:
         """Note an epoch's validation loss: whether it is the best so far. If not, the learning rate is halved.
 
         Args:
-            overfit: how many more nats validation subjects cost than training subjects do. Where it grows by more than
-                validation gains, most of what was learned since the best epoch holds for training subjects alone.
             error: standard error of what it gained on the best so far. A gain within two of them may be chance, and
                 what training meanwhile learned by heart is not: the earlier weights stay (after the rule of one
                 standard error of Breiman et al., "Classification and Regression Trees", 1984).
         """
-        price = OVERFIT_PRICE * (overfit - self.best_overfit)
-        gain = self.best_loss - loss
-        better = self.best_epoch < 0 or gain > max(STANDARD_ERRORS * error, MIN_IMPROVEMENT * abs(loss), price)
+        better = self.best_loss - loss > max(STANDARD_ERRORS * error, MIN_IMPROVEMENT * abs(loss))
         if better:
-            self.best_loss, self.best_overfit, self.best_epoch = loss, overfit, epoch
-            self.bad_epochs, self.seconds_to_best = 0, seconds
+            self.best_loss, self.best_epoch, self.bad_epochs, self.seconds_to_best = loss, epoch, 0, seconds
         else:
             self.bad_epochs += 1
             self.learning_rate /= 2

@@ -25,7 +25,7 @@ from synth_spark.train.state import PartProgress
 
 optimizer.FORGET_PASSES = {part: float("inf") for part in optimizer.FORGET_PASSES}
 
-def is_better(part, loss, epoch, seconds, *, overfit, error):
+def is_better(part, loss, epoch, seconds, *, error):
     part.best_loss, part.best_epoch = loss, epoch
     return True
 

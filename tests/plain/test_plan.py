@@ -102,6 +102,15 @@ def test_padded_events_hold_each_history_and_zeros(first):
         assert not padded[position, count:].any()
 
 
+@pytest.mark.parametrize("count", [0, 7, 50, 99])
+def test_the_foremost_subjects_of_a_window_keep_their_events(count):
+    whole = window(50, seed=4)
+    part, most = whole.first(count), min(count, 50)
+    np.testing.assert_array_equal(part.num_events, whole.num_events[:most])
+    np.testing.assert_array_equal(part.static_codes, whole.static_codes[:most])
+    np.testing.assert_array_equal(part.event_codes, whole.event_codes[: whole.offsets[most]])
+
+
 @pytest.mark.parametrize(("subjects", "chunks"), [(0, 0), (1, 1), (4096, 1), (4097, 2)])
 def test_chunks_hold_all_subjects(subjects, chunks):
     assert SamplePlan(subjects, 4096, 1).num_chunks == chunks

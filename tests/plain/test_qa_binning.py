@@ -25,6 +25,11 @@ def statistics(values: list[float]) -> OrderStatistics:
     return order_statistics(counts.index.to_numpy(), counts.to_numpy())
 
 
+def test_a_constant_too_large_for_another_one_is_not_taken_for_missing() -> None:
+    bins = fit_number_bins(statistics([2.0**60] * 9), bins=10)
+    assert bins.code(np.array([2.0**60])) != bins.code(np.array([np.nan]))
+
+
 def naive_edges(values: list[float], bins: int) -> list[float]:
     """The rule, spelled out on the sorted list of all values."""
     ordered = sorted(values)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from synth_spark.qa.discriminator import telling_columns
+from synth_spark.qa.discriminator import discriminator_figures, telling_columns
 from synth_spark.qa.usefulness import Task, models, usefulness_figures
 from synth_spark.rates import area
 
@@ -84,3 +84,11 @@ def test_the_column_that_gives_away_is_named() -> None:
     found = telling_columns(real, moved, categories=["kind"], seed=3)
     assert found[0][0] == "kind" and found[0][1] > 0.1
     assert all(lost < 0.05 for name, lost in found[1:])
+
+
+def test_rows_that_only_synthetic_data_miss_are_told_apart() -> None:
+    rng = np.random.default_rng(3)
+    training, holdout, synthetic = (pd.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300)}) for _ in "123")
+    synthetic.loc[rng.random(300) < 0.5, "a"] = np.nan
+    found = discriminator_figures("auc", [training, holdout, synthetic], [], seed=1)
+    assert found["auc"] > 0.7 > 0.6 > found["auc.control"]

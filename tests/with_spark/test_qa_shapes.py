@@ -106,3 +106,31 @@ def test_histories_without_a_clock_keep_their_order(spark: SparkSession) -> None
         assert moved.events.columns == sets[0].events.columns
         places = [data.events.select(SUBJECT_KEY, EVENT_INDEX) for data in (sets[0], moved)]
         assert places[0].exceptAll(places[1]).count() == 0
+
+
+def _single_events(spark: SparkSession, seed: int, people: int = 200) -> Histories:
+    """Subjects of _flat, each with one event of one column."""
+    rng = np.random.default_rng(seed)
+    names = [f"p{seed}-{number}" for number in range(people)]
+    region = rng.choice(["n", "s"], people)
+    subjects = pd.DataFrame({"id": names, "region": region, "age": rng.integers(18, 90, people)})
+    events = pd.DataFrame({"id": names, "place": 1, "paid": rng.normal(0, 1, people) + 3 * (region == "n")})
+    settings = EventSource(path="unread", key="id", stored_order="place")
+    data = histories_of(spark.createDataFrame(subjects), spark.createDataFrame(events), key="id", settings=settings)
+    return Histories(data.subjects.persist(), data.events.persist())
+
+
+def test_attacks_on_single_events_see_the_attributes_beside_them(spark: SparkSession) -> None:
+    training, holdout = (_single_events(spark, seed) for seed in (1, 2))
+    found = compare(training, holdout, training, order_by=None, codebook=None, seed=0).figures
+    assert found["risk.linkability.main"] > found["risk.linkability.control"], "three columns: paid, age, region"
+    assert found["risk.singling_out.main"] > found["risk.singling_out.control"]
+    assert found["auc_event.rows"] == 200
+
+
+def test_without_a_holdout_rows_are_still_told_apart(spark: SparkSession) -> None:
+    training, synthetic = (_flat(spark, seed) for seed in (1, 3))
+    nobody = Histories(training.subjects.limit(0), training.events)
+    found = compare(training, nobody, synthetic, order_by=None, codebook=None, seed=0).figures
+    assert 0.4 < found["auc_event"] < 0.6 and "auc_event.control" not in found
+    assert not [name for name in found if name.startswith("risk.")], "there is nobody to compare with"

@@ -206,6 +206,18 @@ def test_steps_that_train_nobody_do_no_harm(tmp_path):
     assert figures["epochs"] == 2 and math.isfinite(figures["validation.loss"])
 
 
+def test_as_many_training_subjects_as_validate_tell_how_much_is_learned_by_heart(run, tmp_path):
+    ranks = RankInfo(0, 1)
+    with process_group(ranks, timeout_seconds=30):
+        trainer = trainer_on(run, tmp_path, ranks, max_epochs=3)
+        line = trainer.fit().history[-1]
+        known, others = (costs(trainer.averaged) for costs in (trainer.training_costs, trainer.validation_costs))
+    assert known.num_subjects == others.num_subjects == 160
+    assert line["overfit"] == pytest.approx(others.mean - known.mean)
+    assert line["overfit"] == pytest.approx(line["overfit.static"] + line["overfit.event"])
+    assert line["overfit.event"] == pytest.approx((others.by_part["event"] - known.by_part["event"]).mean())
+
+
 def test_standard_errors_of_validation(run, tmp_path):
     values = np.random.default_rng(0).normal(1, 2, 50)
     ranks = RankInfo(0, 1)
