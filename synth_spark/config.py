@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from synth_spark.config_problems import explained
 from synth_spark.config_section import Section
@@ -27,6 +27,15 @@ _SECRET = re.compile(r"(?i)(password|passwd|pwd|secret|token|account\.key|access
 # who logs in, inside a database's address: //user:password@host, :thin:user/password@host
 _LOGIN = re.compile(r"//[^/?;@]+:[^/?;@]*@|:(thin|oci8?):[^/@]+/[^@]*@")
 
+
+def _as_text(value: Any) -> Any:
+    """As Spark's readers write it, who take texts only: header: true is what people write in YAML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+OptionText = Annotated[str, BeforeValidator(_as_text)]
 Policy = Literal["fail", "drop"]
 Family = Literal["auto", "category", "number", "latitude", "longitude"]
 
@@ -77,7 +86,7 @@ class TableSource(Section):
         None, description="folder or file; package://<distribution>/<file> finds a file that an installed package ships"
     )
     format: Literal["delta", "parquet", "csv", "text"] = Field("delta", description="format of path")
-    options: dict[str, str] = Field({}, description="options of the Spark reader, such as header: 'true'")
+    options: dict[str, OptionText] = Field({}, description="options of the Spark reader, such as header: 'true'")
     jdbc: JdbcSource | None = Field(None, description="a table of a database")
     read_schema: str | None = Field(
         None, description="Spark DDL schema of a path, which CSV files need, e.g. 'id BIGINT, at DATE, sum DOUBLE'"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from synth_spark.variables import expand_variables
 
 SALT_VARIABLE = "SYNTH_SPARK_SALT"  # hex digits, from a secret store: for storage whose files everybody can read
 _LEAST_SALT = 16  # bytes
+_LOOKS = 20  # at a file that is still empty, a tenth of a second apart
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,11 @@ class Workspace:
                 f"run: chmod 600 {path} (where that changes nothing: keep the secret in {SALT_VARIABLE} instead)"
             )
         salt = path.read_bytes()
+        for _ in range(_LOOKS):  # another process has made the file this moment and writes into it
+            if salt:
+                break
+            time.sleep(0.1)
+            salt = path.read_bytes()
         if len(salt) < _LEAST_SALT:
             raise EnvironmentProblem(
                 f"salt file {path}: {len(salt)} bytes, at least {_LEAST_SALT} are needed; "

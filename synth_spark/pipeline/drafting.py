@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,12 +23,16 @@ from synth_spark.pipeline.opened import session
 from synth_spark.pipeline.summary import say
 from synth_spark.source import guess
 from synth_spark.source.guess import TableProfile
-from synth_spark.source.profile import equal, holders, is_position, num_subjects, parts_of_clock, profile, zero_led
+from synth_spark.source.profile import equal, holders, holding, is_position, num_subjects, parts_of_clock, profile
+from synth_spark.source.spark_errors import SPARK_ERRORS, condition
 from synth_spark.source.table import load_table
 
 _MOST_TABLES = 2
-_CSV = {"header": "true", "inferSchema": "true"}
+# quotes are doubled in quotes; a file whose columns come in another order is refused rather than misread
+_CSV = {"header": "true", "inferSchema": "true", "escape": '"', "enforceSchema": "false"}
+_SEPARATORS = (";", "\t", "|")  # of a CSV file that has none of commas
 _NUMBERS = ("integer", "long", "double", "decimal")  # that Spark infers in a CSV file
+_TIMES = ("timestamp", "timestamp_ntz")  # likewise
 _FILES = {"csv", "tsv", "parquet", "delta"}  # endings of names; other dots are those of a catalog
 _MOST_FILES = 1000  # of a folder that are looked at to tell what it holds
 
@@ -39,6 +44,8 @@ class _Table:
     place: dict[str, Any]  # keys of the config that lead to it
     rows: DataFrame
     seen: TableProfile
+    recast: dict[str, str] = field(default_factory=dict)  # column -> why place.select casts it
+    families: dict[str, str] = field(default_factory=dict)  # column -> family that its type does not give it
     settings: dict[str, str] = field(default_factory=dict)  # key, order_by, ...
     reasons: dict[str, str] = field(default_factory=dict)  # setting -> why
     exclude: dict[str, str] = field(default_factory=dict)  # column -> why
@@ -65,13 +72,23 @@ def draft(sources: list[str], target: Path, *, root: str | None = None) -> None:
     if len(sources) > _MOST_TABLES:
         raise ConfigError(f"{len(sources)} tables given; a config has one of subjects and one of events at most")
     name = _name_of(sources[0])
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{target}: nothing can be written into {folder}; name another file with --output")
     with session() as spark:
-        tables = [_look(spark, source) for source in sources]
-        subjects, events = _roles(tables)
-        if events is not None:
-            _order(events)
-        for table in tables:
-            _exclude(table)
+        try:
+            tables = [_look(spark, source) for source in sources]
+            subjects, events = _roles(tables)
+            if events is not None:
+                _order(events)
+            for table in tables:
+                _exclude(table)
+                table.rows.unpersist()
+        except SPARK_ERRORS as error:
+            raise SourceError(
+                f"{', '.join(sources)}: Spark cannot read some row ({condition(error)}); look at the tables, or write "
+                "the config by hand, from conf/reference.yml"
+            ) from None
     text = "\n".join(_document(name, root or f"workspace-{name}", subjects, events)) + "\n"
     parse_config(yaml.safe_load(text), origin=str(target))  # whatever the tables' names are, it can be read
     replace_text(target, text)
@@ -85,8 +102,12 @@ def _tell(table: _Table, role: str) -> None:
     say(f"{role}: {table.told}: {table.seen.num_rows:,} rows, {len(table.seen.columns)} columns")
     for setting, value in table.settings.items():
         say(f"  {setting:<12} {value}: {table.reasons[setting]}")
+    for column, why in table.recast.items():
+        say(f"  {'select':<12} {column}: {why}")
     for column, why in table.exclude.items():
         say(f"  {'exclude':<12} {column}: {why}")
+    for remark in table.remarks:
+        say(f"  {remark}")
 
 
 def _name_of(source: str) -> str:
@@ -97,18 +118,36 @@ def _name_of(source: str) -> str:
 
 def _look(spark: SparkSession, source: str) -> _Table:
     place = _place(source)
-    settings = TableSource(**place)
     say(f"looking at {source}")
-    if "inferSchema" in settings.options:  # what Spark inferred once need not be inferred in every run
-        options = {key: value for key, value in settings.options.items() if key != "inferSchema"}
-        place = {**place, "options": options}
-        place["read_schema"] = _inferred(spark, settings, TableSource(**place))
+    if place.get("format") == "csv":
+        place["options"] |= _separator(spark, place)
+        # what Spark inferred once need not be inferred in every run
+        inferring = TableSource(**place)
+        place["options"] = {key: value for key, value in inferring.options.items() if key != "inferSchema"}
+        place["read_schema"] = _inferred(spark, inferring, TableSource(**place))
     rows = load_table(spark, TableSource(**place)).persist()
-    return _Table(place, rows, profile(rows))
+    seen = profile(rows)
+    casts = {column.name: cast for column in seen.columns if (cast := guess.recast(column)) is not None}
+    if not casts:
+        return _Table(place, rows, seen)
+    place["select"] = {
+        column.name: casts.get(column.name, ("{0}", ""))[0].format(quoted(column.name)) for column in seen.columns
+    }
+    rows.unpersist()
+    rows = load_table(spark, TableSource(**place)).persist()
+    return _Table(place, rows, profile(rows), recast={name: why for name, (_, why) in casts.items()})
+
+
+def _separator(spark: SparkSession, place: dict[str, Any]) -> dict[str, str]:
+    """The option that names what parts the columns, where that is no comma."""
+    as_text = place | {"options": place["options"] | {"inferSchema": "false"}}
+    columns = load_table(spark, TableSource(**as_text)).columns
+    found = [separator for separator in _SEPARATORS if separator in "".join(columns)]
+    return {"sep": found[0]} if found and len(columns) == 1 else {}
 
 
 def _inferred(spark: SparkSession, inferring: TableSource, as_text: TableSource) -> str:
-    """The schema of a CSV file: as Spark infers it, but codes with leading zeros stay text.
+    """The schema of a CSV file: as Spark infers it, but codes with leading zeros, and times of day, stay text.
 
     Raises:
         SourceError: its first line holds values, no names.
@@ -121,8 +160,10 @@ def _inferred(spark: SparkSession, inferring: TableSource, as_text: TableSource)
             f"{len(texts.columns)} look like values there (column {values[0]} first); add a line of names, or write "
             "the config by hand, with options (header: false) and read_schema"
         )
-    codes = set(zero_led(texts, [f.name for f in fields if f.dataType.typeName() in _NUMBERS]))
-    kinds = {f.name: "string" if f.name in codes else f.dataType.simpleString() for f in fields}
+    patterns = dict.fromkeys([f.name for f in fields if f.dataType.typeName() in _NUMBERS], guess.A_CODE)
+    patterns |= dict.fromkeys([f.name for f in fields if f.dataType.typeName() in _TIMES], guess.A_TIME_OF_DAY)
+    others = set(holding(texts, patterns))  # Spark would put times of day into the day on which it reads them
+    kinds = {f.name: "string" if f.name in others else f.dataType.simpleString() for f in fields}
     return ", ".join(f"{quoted(name)} {kind}" for name, kind in kinds.items())
 
 
@@ -135,7 +176,7 @@ def _place(source: str) -> dict[str, Any]:
     if (local / "_delta_log").is_dir():
         return {"path": path, "format": "delta"}
     inside = islice(local.rglob("*"), _MOST_FILES) if local.is_dir() else []
-    kinds = {suffix for file in (local, *inside) for suffix in file.suffixes}
+    kinds = {suffix.lower() for file in (local, *inside) for suffix in file.suffixes}
     if kinds & {".csv", ".tsv"}:
         return {"path": path, "format": "csv", "options": _CSV | ({"sep": "\t"} if ".tsv" in kinds else {})}
     if ".parquet" in kinds:
@@ -158,22 +199,49 @@ def _roles(tables: list[_Table]) -> tuple[_Table | None, _Table | None]:
                 return subjects, events
     raise SourceError(
         f"{first.told}, {second.told}: no column of one, with a value of its own in every row, has the name and "
-        "type of a column of the other; write the config by hand, from conf/reference.yml"
+        f"type of a column of the other (what may be keys: {_candidates(first)}; {_candidates(second)}); cast a "
+        "column in the table, or write the config by hand, from conf/reference.yml"
     )
 
 
+def _candidates(table: _Table) -> str:
+    names = guess.key_candidates(table.seen)
+    told = [f"{n} {table.seen.column(n).type}, about {table.seen.column(n).distinct:,} values" for n in names]
+    return f"in {table.told} {', '.join(told) or 'none'} in {table.seen.num_rows:,} rows"
+
+
 def _single(table: _Table) -> tuple[_Table | None, _Table | None]:
-    """Events if a likely key repeats and something may order its rows, else flat data."""
+    """Events if a likely key repeats and something may order its rows, else flat data.
+
+    Raises:
+        SourceError: a key that names people repeats, and nothing orders its rows: learned row by row, who is who would
+            be learned, too.
+    """
     for key in guess.key_candidates(table.seen):
-        number = num_subjects(table.rows, key)
-        ordered = guess.clocks(table.seen) or guess.positions(table.seen, key)
-        if number < table.seen.num_rows and ordered:
+        number, column = num_subjects(table.rows, key), table.seen.column(key)
+        repeats = number < table.seen.num_rows - column.nulls
+        if repeats and (guess.clocks(table.seen) or guess.positions(table.seen, key)):
             table.settings["key"] = key
             mean = table.seen.num_rows / max(1, number)
             table.reasons["key"] = f"its name says so; {number:,} subjects, {mean:,.1f} events each on average"
             return None, table
+        if repeats and guess.names_subjects(column):
+            raise SourceError(
+                f"{table.told}: {key} repeats ({number:,} values in {table.seen.num_rows:,} rows), so rows are "
+                f"events of subjects, and {_nothing_orders(table)}; write the config by hand, from conf/reference.yml"
+            )
+        if guess.names_subjects(column) and not column.nulls:
+            table.settings["key"] = key
+            table.reasons["key"] = "its name says so, and every row has a value of its own: flat data"
+            return table, None
     table.remarks.append("no column both looks like a subject's key and repeats, or nothing orders rows: flat data")
     return table, None
+
+
+def _nothing_orders(table: _Table) -> str:
+    texts = [c.name for c in table.seen.columns if max(c.times, c.like_times) > guess.MOST_LOOK_LIKE]
+    hint = f"; {', '.join(texts)} may hold times as text: cast it with select (to_timestamp)" if texts else ""
+    return f"no column orders them (a timestamp, a date, a position){hint}"
 
 
 def _order(events: _Table) -> None:
@@ -185,15 +253,15 @@ def _order(events: _Table) -> None:
         chosen = f", chosen before {', '.join(others)}" if others else ""
         events.reasons["order_by"] = f"type {events.seen.column(clock).type}{chosen}"
         return
+    if any(column.like_times > guess.MOST_LOOK_LIKE for column in events.seen.columns):
+        raise SourceError(f"{events.told}: {_nothing_orders(events)}")
     for name in guess.positions(events.seen, key):
         setting = "stored_order" if is_position(events.rows, key, name) else "order_by"
         events.settings[setting] = name
         counted = "counts each subject's rows" if setting == "stored_order" else "an integer that may be a clock"
         events.reasons[setting] = f"no column has a type of time; its name and type fit, {counted}"
         return
-    texts = [column.name for column in events.seen.columns if column.times > guess.MOST_LOOK_LIKE]
-    hint = f"; {', '.join(texts)} may hold times as text: cast it with select" if texts else ""
-    raise SourceError(f"{events.told}: no column orders the events (a timestamp, a date, a position){hint}")
+    raise SourceError(f"{events.told}: {_nothing_orders(events)}")
 
 
 def _exclude(table: _Table) -> None:
@@ -223,6 +291,9 @@ def _exclude(table: _Table) -> None:
         whole = [n for n in kept if n not in table.exclude and table.seen.column(n).type in guess.INTEGERS]
         for name, part in parts_of_clock(table.rows, clock, whole).items():
             table.exclude[name] = f"redundant: {part}({clock}) in every row"
+    for column in left:
+        if column.name not in table.exclude and guess.names_by_numbers(column):
+            table.families[column.name] = "category"
 
 
 def _document(name: str, root: str, subjects: _Table | None, events: _Table | None) -> Iterator[str]:
@@ -246,7 +317,13 @@ def _document(name: str, root: str, subjects: _Table | None, events: _Table | No
 
 def _table_lines(table: _Table) -> Iterator[str]:
     for setting, value in table.place.items():
-        yield f"{setting}: {_flow(value)}"
+        if setting != "select":
+            yield f"{setting}: {_flow(value)}"
+    if table.recast:
+        yield "select: # all columns, some with another type"
+        for name, expression in table.place["select"].items():
+            why = f" # {_comment(table.recast[name])}" if name in table.recast else ""
+            yield f"  {_scalar(name)}: {_scalar(expression)}{why}"
     yield f"# {table.seen.num_rows:,} rows, {len(table.seen.columns)} columns when this was written"
     yield from (f"# {remark}" for remark in table.remarks)
     for setting, column in table.settings.items():
@@ -254,6 +331,10 @@ def _table_lines(table: _Table) -> Iterator[str]:
     if table.exclude:
         yield "exclude:"
         yield from (f"  - {_scalar(column)} # {_comment(why)}" for column, why in table.exclude.items())
+    if table.families:
+        yield "columns:"
+        for name, family in table.families.items():
+            yield f"  {_scalar(name)}: {{family: {family}}} # names: of quantities others would be made up"
     kept = list(_kept(table))
     if kept:
         yield "# learned, each as the family that its type gives it; columns.<name>.family chooses another:"
@@ -264,7 +345,8 @@ def _kept(table: _Table) -> Iterator[str]:
     """Column: family, why; of each column that will be learned as a value."""
     columns = [SourceColumn(c.name, c.type) for c in table.seen.columns if c.name not in table.exclude]
     described = SourceTable(tuple(columns), **{"key": None, **table.settings})
-    for spec in plan_fields(described, TableSource(**table.place), "c"):
+    families = {name: {"family": family} for name, family in table.families.items()}
+    for spec in plan_fields(described, TableSource(**table.place, columns=families), "c"):
         for name in spec.columns:
             yield f"{_scalar(name)}: {spec.family}, {guess.learned_as(spec.family, table.seen.column(name))}"
 

@@ -61,9 +61,12 @@ def erase(config_path: str | Path, keys_file: Path, *, remedy: str | None, agree
         shown = newest(spark, workspace.published / RUNS_TABLE)
         shown_id = shown.run_id if shown is not None else None
         say(f"{keys.count():,} subjects to look for in the runs in {workspace.root}")
-        held = [run for run in _search(spark, workspace, keys) if run.answer.holds]
+        asked = _search(spark, workspace, keys)
+        held = [run for run in asked if run.answer.holds]
         keys.unpersist()
     unreadable = unreadable_runs(workspace)
+    for told in dict.fromkeys(run.answer.unread for run in asked if run.answer.unread):
+        say(told)
     for run in held:
         _tell(run, shown_id)
     for paths in unreadable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +21,7 @@ from synth_spark.pipeline.runs import STAGES
 from synth_spark.pipeline.summary import say
 from synth_spark.sample.stage import plan_sample
 from synth_spark.source.table import load_table
-from synth_spark.workspace import Workspace
+from synth_spark.workspace import SALT_VARIABLE, Workspace
 
 _CODE_BYTES = 2
 _MINUTE, _HOUR = 60, 3600
@@ -41,7 +42,8 @@ def plan(config_path: str | Path) -> None:
     with session() as spark:
         placed = placement(config.train, spark)
         # where there is no workspace yet, there is no secret of its own: another split, of the same sizes
-        salt = workspace.salt() if workspace.salt_file.exists() else secrets.token_bytes(32)
+        has_salt = workspace.salt_file.exists() or SALT_VARIABLE in os.environ
+        salt = workspace.salt() if has_salt else secrets.token_bytes(32)
         # tables with names are looked at by encode alone: a plan opens no catalog
         published = workspace.published if isinstance(workspace.published, Path) else None
         codebook, figures = preview(spark, config, salt=salt, published=published)

@@ -22,15 +22,32 @@ PATTERNS = {
 }
 
 _A_NUMBER = r"^(?!(19|20)\d\d$)[+-]?(\d[\d,]*\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_A_TIME = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?$"
+A_TIME = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?$"
+A_DAY = r"^\d{4}-\d{1,2}-\d{1,2}$"
+A_TIME_OF_DAY = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*$"
+A_CODE = r"^\s*[+-]?0\d"  # a number that begins with a zero
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PEOPLE = {
     *("customer", "cust", "client", "user", "subject", "person", "people", "member", "patient", "account", "acct"),
     *("household", "visitor", "player", "driver", "employee", "subscriber", "guest", "card", "device", "consumer"),
 }
-_IDENTIFYING = {"id", "key", "no", "number", "nr", "num", "code", "uuid", "guid", "custkey", "ident"}
-_TIMES = {"time", "timestamp", "datetime", "date", "day", "at", "on", "ts", "when", "created", "occurred", "happened"}
-_OTHER_TIMES = {"birth", "born", "birthday", "dob", "updated", "modified", "end", "expires", "expiry", "valid", "until"}
+_IDENTIFYING = {
+    *("id", "key", "no", "number", "nr", "num", "code", "uuid", "guid", "ident", "identifier", "ref", "hash", "token"),
+}
+_NO_IDENTIFIERS = {
+    *("paid", "unpaid", "prepaid", "valid", "invalid", "bid", "void", "grid", "solid", "liquid", "hybrid", "covid"),
+    *("android", "aid", "mid", "said", "rapid", "monkey", "turkey", "whiskey"),
+}
+_NAMES = {"id", "key", "code", "zip", "zipcode", "postcode", "plz", "sku", "uuid", "ident"}  # of whole numbers that are
+_TIMES = {
+    *("time", "timestamp", "datetime", "date", "day", "at", "on", "ts", "when", "epoch"),
+    *("created", "occurred", "happened"),
+}
+_LIFES = {"birth", "born", "birthday", "birthdate", "dob", "expires", "expiry", "valid", "until"}  # never a clock
+_OTHER_TIMES = {
+    *("updated", "modified", "end", "loaded", "load", "ingest", "ingested", "ingestion", "inserted", "etl"),
+    *("shipped", "closed", "processed", "delivered", "dropoff"),
+}
 _POSITIONS = {
     "time",
     "t",
@@ -53,13 +70,27 @@ _DIRECT = {
 }
 _PERSONAL = {"first", "last", "full", "family", "sur", "given", "middle", "maiden", "nick", *_PEOPLE}  # ... name
 
-KEY_TYPES = ("tinyint", "smallint", "int", "bigint", "string")
 CLOCK_TYPES = ("timestamp", "timestamp_ntz", "date")
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 MOST_LOOK_LIKE = 0.5  # share of values that look like an identifier, from which the column is one
 ALONE = 1.5  # subjects that hold a value on average, below which values are single subjects' own
 MIN_VALUES = 100
 MOST_NAMES = 20  # different whole numbers, up to which they may well be names
+_SINCE, _UNTIL = 100_000_000, 4_102_444_800  # seconds since 1970: of 1973 and 2100
+WHOLE_FORMS = {  # what whole numbers may stand for -> SQL condition over one, and what makes a time of it
+    "days as yyyymmdd": (
+        "({0} BETWEEN 19000101 AND 21001231 AND try_to_timestamp(CAST({0} AS STRING), 'yyyyMMdd') IS NOT NULL)",
+        "to_date(CAST({0} AS STRING), 'yyyyMMdd')",
+    ),
+    **{
+        f"{unit}s since 1970": (f"{{0}} BETWEEN {_SINCE * each} AND {_UNTIL * each}", f"timestamp_{short}({{0}})")
+        for unit, short, each in (
+            ("second", "seconds", 1),
+            ("millisecond", "millis", 1000),
+            ("microsecond", "micros", 10**6),
+        )
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -77,11 +108,20 @@ class ColumnProfile:
     digest: str = ""
     patterns: dict[str, float] = field(default_factory=dict)
     times: float = 0.0  # share of texts that Spark reads as a time
+    like_times: float = 0.0  # share of texts that look like one
+    days: float = 0.0  # share of texts that are days without a time
+    forms: dict[str, float] = field(default_factory=dict)  # share of whole numbers, by WHOLE_FORMS
+    whole: float = 0.0  # share of floating point numbers that are whole
 
     @property
     def is_text(self) -> bool:
         """Whether it holds text."""
         return self.type == "string"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its type is one of whole numbers."""
+        return self.type in INTEGERS or re.fullmatch(r"decimal\(\d+,0\)", self.type) is not None
 
 
 @dataclass(frozen=True)
@@ -103,7 +143,7 @@ def words(name: str) -> list[str]:
 
 def is_a_value(name: str) -> bool:
     """Whether what should name a column looks like a value: a number that is no year, a time, or what PATTERNS know."""
-    return any(re.match(pattern, name.strip()) for pattern in (_A_NUMBER, _A_TIME, *PATTERNS.values()))
+    return any(re.match(pattern, name.strip()) for pattern in (_A_NUMBER, A_TIME, *PATTERNS.values()))
 
 
 def key_candidates(table: TableProfile) -> list[str]:
@@ -114,16 +154,47 @@ def key_candidates(table: TableProfile) -> list[str]:
 
 
 def _key_score(column: ColumnProfile) -> int:
-    if not (column.type in KEY_TYPES or re.fullmatch(r"decimal\(\d+,0\)", column.type)) or column.distinct < 2:
+    if not (column.is_text or column.is_whole) or column.distinct < 2:
         return 0
     said = words(column.name)
-    last = said[-1] if said else ""
-    score = 2 * (last in _IDENTIFYING or last.endswith(("id", "key"))) + 3 * _names_people(said)
+    score = 2 * _identifies(said) + 3 * _names_people(said)
     return score - (column.nulls > 0) if score else 0
 
 
+def names_subjects(column: ColumnProfile) -> bool:
+    """Whether a column's name says that it tells people apart: customer_id, user."""
+    return _names_people(words(column.name))
+
+
+def _identifies(said: Sequence[str]) -> bool:
+    last = said[-1] if said else ""
+    return last in _IDENTIFYING or (last.endswith(("id", "key")) and last not in _NO_IDENTIFIERS)
+
+
 def _names_people(said: Sequence[str]) -> bool:
-    return bool(_PEOPLE & {*said, *_stems(said)})
+    """customer_id and custkey do, and so does customer alone; user_agent and customer_segment do not."""
+    return bool(_PEOPLE & {*said, *_stems(said)}) and (len(said) == 1 or _identifies(said))
+
+
+def recast(column: ColumnProfile) -> tuple[str, str] | None:
+    """SQL that gives a column the type that its values ask for, {0} where its name goes, and why; None if it has it."""
+    if column.is_text and column.like_times == column.times == 1.0:
+        kind = "DATE" if column.days == 1.0 else "TIMESTAMP"
+        return f"CAST({{0}} AS {kind})", "its texts are times"
+    said = set(words(column.name))
+    if column.is_whole and said & (_TIMES | _LIFES | _OTHER_TIMES):
+        form = next((form for form, share in column.forms.items() if share == 1.0), None)
+        if form is not None:
+            return WHOLE_FORMS[form][1], f"its numbers are {form}"
+    if column.whole == 1.0 and _identifies(words(column.name)):
+        return "CAST({0} AS BIGINT)", "an identifier by its name, and all its numbers are whole"
+    return None
+
+
+def names_by_numbers(column: ColumnProfile) -> bool:
+    """Whether whole numbers are names by their column's name: product_id, zip. As quantities they would be invented."""
+    said = words(column.name)
+    return column.is_whole and bool(said) and (said[-1] in _NAMES or (_identifies(said) and said[-1].endswith("id")))
 
 
 def _stems(said: Sequence[str]) -> list[str]:
@@ -146,12 +217,14 @@ def joining(first: TableProfile, second: TableProfile) -> list[tuple[str, str]]:
 
 
 def clocks(table: TableProfile) -> list[str]:
-    """Columns of time that may order events, the likeliest first."""
+    """Columns of time that may order events, the likeliest first; none of birth or expiry."""
     found = []
     for column in table.columns:
         if column.type not in CLOCK_TYPES or column.distinct < 2:
             continue
         said = set(words(column.name))
+        if said & _LIFES:
+            continue
         score = bool(said & _TIMES) - 4 * bool(said & _OTHER_TIMES) - 2 * (column.nulls > 0)
         found.append((score, column.distinct, column.name))
     return [name for _, _, name in sorted(found, reverse=True)]
@@ -165,7 +238,7 @@ def positions(table: TableProfile, key: str) -> list[str]:
         if column.type in INTEGERS
         and column.name != key
         and column.distinct > 1
-        and set(words(column.name)) & _POSITIONS
+        and not _POSITIONS.isdisjoint(words(column.name)[-1:])
     ]
 
 
@@ -205,7 +278,7 @@ def alone(column: ColumnProfile, holders: float) -> str | None:
     if column.is_text:
         return "free text or an identifier: most of its values are one subject's alone"
     said = words(column.name)
-    if column.type in INTEGERS and said and (said[-1] in _IDENTIFYING or said[-1].endswith(("id", "key"))):
+    if column.is_whole and _identifies(said):
         return "an identifier, by its name: most of its values are one subject's alone"
     return None
 
@@ -215,7 +288,8 @@ def learned_as(family: str, column: ColumnProfile) -> str:
     if family == "place":
         return "its name and that of its other half say so; one code tells both"
     if family == "category":
-        kind = "has no order" if column.is_text else "has few values"
+        numbers = "holds names by its own" if names_by_numbers(column) else "has few values"
+        kind = "has no order" if column.is_text else numbers
         return (
             f"type {column.type} {kind}: a code for each of about {column.distinct:,} values that enough subjects share"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StringType
 
 from synth_spark.histories import quoted
-from synth_spark.source.guess import PATTERNS, ColumnProfile, TableProfile
+from synth_spark.source.guess import A_DAY, A_TIME, INTEGERS, PATTERNS, WHOLE_FORMS, ColumnProfile, TableProfile
 
 _OPAQUE = ("binary", "variant")  # types of values that nothing is asked of
 CLOCK_PARTS = ("year", "quarter", "month", "weekofyear", "day", "dayofweek", "weekday", "dayofyear", "hour", "minute")
@@ -20,8 +20,8 @@ def profile(rows: DataFrame) -> TableProfile:
     """Look at every column in one pass; those that cannot be learned have a type and nothing else."""
     fields = rows.schema.fields
     measured = [f.name for f in fields if isinstance(f.dataType, AtomicType) and f.dataType.typeName() not in _OPAQUE]
-    texts = {f.name for f in fields if isinstance(f.dataType, StringType)}
-    figures = [figure for i, name in enumerate(measured) for figure in _figures(i, F.col(quoted(name)), name in texts)]
+    kinds = {f.name: "string" if isinstance(f.dataType, StringType) else f.dataType.simpleString() for f in fields}
+    figures = [figure for i, name in enumerate(measured) for figure in _figures(i, name, kinds[name])]
     row = rows.agg(F.count(F.lit(1)).alias("rows"), *figures).first()
     assert row is not None, "an aggregate without groups has one row"
     told, number = row.asDict(), int(row["rows"])
@@ -34,14 +34,22 @@ def profile(rows: DataFrame) -> TableProfile:
     return TableProfile(number, tuple(found))
 
 
-def _figures(position: int, column: Column, is_text: bool) -> Iterator[Column]:
+def _figures(position: int, name: str, kind: str) -> Iterator[Column]:
+    column = F.col(quoted(name))
     yield F.approx_count_distinct(column).alias(f"distinct{position}")
     yield F.count(column).alias(f"there{position}")
     yield F.min(column).eqNullSafe(F.max(column)).alias(f"constant{position}")
     as_text = column.cast("string")
     yield F.sum(F.xxhash64(as_text).cast("decimal(38,0)")).alias(f"digest{position}")
-    if is_text:
+    if kind in INTEGERS:
+        for number, (condition, _) in enumerate(WHOLE_FORMS.values()):
+            yield F.count_if(F.expr(condition.format(quoted(name)))).alias(f"form{position}_{number}")
+    if kind in ("double", "float"):
+        yield F.count_if((F.rint(column) == column) & (F.abs(column) < 2**53)).alias(f"whole{position}")
+    if kind == "string":
         yield F.count_if(F.try_to_timestamp(column).isNotNull()).alias(f"times{position}")
+        for figure, pattern in (("like", A_TIME), ("days", A_DAY)):
+            yield F.count_if(F.trim(column).rlike(pattern)).alias(f"{figure}{position}")
         for number, pattern in enumerate(PATTERNS.values()):
             yield F.count_if(F.trim(column).rlike(pattern)).alias(f"pattern{position}_{number}")
 
@@ -51,15 +59,25 @@ def _column(position: int, name: str, kind: str, told: dict[str, Any], num_rows:
         return int(told.get(figure) or 0)
 
     there = number(f"there{position}")
-    matching = {what: number(f"pattern{position}_{i}") / max(1, there) for i, what in enumerate(PATTERNS)}
+
+    def share(figure: str) -> float:
+        return number(f"{figure}{position}") / max(1, there)
+
+    def shares(figure: str, names: Iterable[str]) -> dict[str, float]:
+        return {name: number(f"{figure}{position}_{i}") / max(1, there) for i, name in enumerate(names)}
+
     return ColumnProfile(
         name,
         kind,
         distinct=_distinct(there, number(f"distinct{position}"), constant=bool(told.get(f"constant{position}"))),
         nulls=num_rows - there,
         digest=f"{there} {told[f'digest{position}']}",
-        patterns=matching,
-        times=number(f"times{position}") / max(1, there),
+        patterns=shares("pattern", PATTERNS),
+        times=share("times"),
+        like_times=share("like"),
+        days=share("days"),
+        forms=shares("form", WHOLE_FORMS),
+        whole=share("whole"),
     )
 
 
@@ -78,14 +96,14 @@ def equal(rows: DataFrame, pairs: Sequence[tuple[str, str]]) -> list[bool]:
     return [bool(found) for found in row]
 
 
-def zero_led(rows: DataFrame, columns: Sequence[str]) -> list[str]:
-    """Columns of text in which a value begins with a zero before another digit: codes, no numbers."""
-    if not columns:
+def holding(rows: DataFrame, patterns: Mapping[str, str]) -> list[str]:
+    """Columns of text, among those with a pattern, in which any value has it."""
+    if not patterns:
         return []
-    found = [F.bool_or(F.col(quoted(name)).rlike(r"^\s*[+-]?0\d")).alias(str(i)) for i, name in enumerate(columns)]
+    found = [F.bool_or(F.col(quoted(name)).rlike(patterns[name])).alias(str(i)) for i, name in enumerate(patterns)]
     row = rows.agg(*found).first()
     assert row is not None, "an aggregate without groups has one row"
-    return [name for name, is_code in zip(columns, row, strict=True) if is_code]
+    return [name for name, holds in zip(patterns, row, strict=True) if holds]
 
 
 def num_subjects(rows: DataFrame, key: str) -> int:

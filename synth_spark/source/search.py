@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synth_spark.columns import SUBJECT_KEY
@@ -38,6 +38,7 @@ class Answer:
 
     by_split: dict[str, int] | None
     basis: str  # what the answer rests on, or why there is none
+    unread: str = ""  # what to say of lines of the keys file that cannot be keys of this source
 
     @property
     def holds(self) -> bool:
@@ -84,7 +85,8 @@ def find_subjects(spark: SparkSession, keys: DataFrame, config: Config, snapshot
         found.unpersist()
     except (SourceError, *SPARK_ERRORS) as error:
         return Answer(None, f"the source cannot be read any more ({type(error).__name__})")
-    return Answer(by_split, ", ".join(_basis(table, snapshot) for table in tables))
+    unread = next((told for table in tables if (told := _unread(keys, table))), "")
+    return Answer(by_split, ", ".join(_basis(table, snapshot) for table in tables), unread)
 
 
 def _read_again(spark: SparkSession, config: Config, snapshot: Snapshot) -> list[ReadTable]:
@@ -104,6 +106,16 @@ def _has_changed(table: ReadTable, snapshot: Snapshot) -> bool:
     return content_digest(table.rows) != snapshot.digests.get(table.name)
 
 
+def _unread(keys: DataFrame, table: ReadTable) -> str:
+    number = keys.where(_typed(table).isNull()).count()
+    kind = table.described.type_of(table.described.key or "")
+    return f"{number:,} of these are no {kind}, as keys of {table.name} are, so nobody is found by them" * bool(number)
+
+
+def _typed(table: ReadTable) -> Column:
+    return F.expr(f"try_cast({SUBJECT_KEY} AS {table.described.type_of(table.described.key or '')})")
+
+
 def _found(tables: list[ReadTable], keys: DataFrame) -> DataFrame:
     """SUBJECT_KEY in the source's type and HELD_OUT, one row per subject that some table names."""
     rows = []
@@ -111,8 +123,7 @@ def _found(tables: list[ReadTable], keys: DataFrame) -> DataFrame:
         held = F.col(HELD_OUT) if HELD_OUT in table.rows.columns else F.lit(None).cast("boolean")
         key = table.described.key or ""
         own = table.rows.select(F.col(quoted(key)).alias(SUBJECT_KEY), held.alias(HELD_OUT))
-        typed = F.expr(f"try_cast({SUBJECT_KEY} AS {table.described.type_of(key)})").alias(SUBJECT_KEY)
-        rows.append(own.join(keys.select(typed), SUBJECT_KEY, "left_semi"))
+        rows.append(own.join(keys.select(_typed(table).alias(SUBJECT_KEY)), SUBJECT_KEY, "left_semi"))
     return reduce(DataFrame.unionByName, rows).groupBy(SUBJECT_KEY).agg(F.max(HELD_OUT).alias(HELD_OUT))
 
 

@@ -137,6 +137,8 @@ def _load(spark: SparkSession, settings: TableSource, at_version: int | None) ->
     if settings.jdbc is not None:
         return jdbc_rows(spark, settings.jdbc, settings.options), None
     path = locate(settings.path) if settings.path is not None else None
+    if path is not None and settings.format != "delta":
+        _refuse_delta(spark, path, settings.format)
     delta = _delta_name(spark, settings, path)
     options, version = (settings.options, None) if delta is None else _without_version(settings.options)
     version = at_version if at_version is not None else version
@@ -150,6 +152,22 @@ def _load(spark: SparkSession, settings: TableSource, at_version: int | None) ->
     if settings.read_schema is not None:
         reader = reader.schema(settings.read_schema)
     return reader.format(settings.format).load(path), version
+
+
+def _refuse_delta(spark: SparkSession, path: str, kind: str) -> None:
+    """Read file by file, a Delta table has all rows that were ever deleted from it."""
+    parts = path.rstrip("/").split("/")
+    while len(parts) > 1 and ("=" in parts[-1] or parts[-1].endswith(f".{kind}")):  # partitions and files of a table
+        parts.pop()
+    log = "/".join([*parts, "_delta_log"])
+    try:
+        spark.read.format("binaryFile").load(log)
+    except SPARK_ERRORS:  # there is none
+        return
+    raise SourceError(
+        f"{path}: this is a Delta table, and format is {kind}: its files also hold rows that were deleted; "
+        f"give path {'/'.join(parts)} with format: delta, and where for a part of it"
+    )
 
 
 def _without_version(options: dict[str, str]) -> tuple[dict[str, str], int | None]:

@@ -101,7 +101,7 @@ def move_pairs(model: SequenceModel, wanted: PairTables, found: PairTables, *, o
     columns = zip(added_to, wanted.blocks(), found.blocks(), wanted.shares_alike(), strict=True)
     for added, wanted_blocks, found_blocks, shares in columns:
         pairs = zip(wanted_blocks, found_blocks, shares, strict=True)
-        steps = [pair_step(*pair, of, sampled, alike=alike) for *pair, alike in pairs]
+        steps = [pair_step(own, other, of, sampled, alike=alike) for own, other, alike in pairs]
         whole = sum(gain for _, gain in steps)
         for block, (step, gain) in zip(added, steps, strict=True):
             if gain > 0:

@@ -52,9 +52,11 @@ def test_keys_are_ordered_by_how_much_their_names_say() -> None:
     assert guess.key_candidates(seen) == ["customer_id", "customer", "order_id"]
 
 
-def test_a_time_of_birth_orders_nothing_while_there_is_another() -> None:
+def test_a_time_of_birth_orders_nothing_and_one_of_storing_only_while_there_is_no_other() -> None:
     seen = table(ColumnProfile("birth_date", "date", 900), ColumnProfile("t", "timestamp", 500, nulls=3))
-    assert guess.clocks(seen) == ["t", "birth_date"]
+    assert guess.clocks(seen) == ["t"]
+    seen = table(ColumnProfile("loaded_at", "timestamp", 900), ColumnProfile("order_date", "date", 50))
+    assert guess.clocks(seen) == ["order_date", "loaded_at"]
     assert guess.clocks(table(ColumnProfile("dob", "date", 900), ColumnProfile("paid_at", "date", 30)))[0] == "paid_at"
 
 
@@ -79,3 +81,21 @@ def test_numbers_that_are_no_identifiers_may_belong_to_one_subject() -> None:
     assert guess.alone(ColumnProfile("order_id", "bigint", 900), 1.0) is not None
     assert guess.alone(ColumnProfile("note", "string", 900), 1.01) is not None
     assert guess.alone(ColumnProfile("note", "string", 900), 3.0) is None
+
+
+@pytest.mark.parametrize("name", ["user_agent", "device_type", "customer_segment", "amount_paid", "education"])
+def test_names_that_only_speak_of_people_are_no_keys(name: str) -> None:
+    assert guess.key_candidates(table(ColumnProfile(name, "int", 90))) == []
+
+
+def test_only_a_last_word_counts_positions() -> None:
+    seen = table(*(ColumnProfile(name, "int", 90) for name in ("order_quantity", "number_of_items", "line_number")))
+    assert guess.positions(seen, "customer_id") == ["line_number"]
+
+
+def test_values_ask_for_another_type_only_where_all_of_them_do() -> None:
+    some = ColumnProfile("created", "bigint", 90, forms={"seconds since 1970": 0.99})
+    assert guess.recast(some) is None
+    assert guess.recast(ColumnProfile("amount", "bigint", 90, forms={"seconds since 1970": 1.0})) is None
+    assert guess.recast(ColumnProfile("user_id", "double", 90, whole=1.0)) is not None
+    assert guess.recast(ColumnProfile("income", "double", 90, whole=1.0)) is None

@@ -100,6 +100,7 @@ def test_a_run_is_told_by_the_version_that_it_read(
     erase(config, keys_file(tmp_path, training, holdout, "", holdout, "no number"), remedy=None, agreed=no_one)
     told = capsys.readouterr().out
     assert "3 subjects to look for" in told
+    assert "1 of these are no int, as keys of events are, so nobody is found by them" in told
     assert told_of(told, "old") == "run old: holds 1 training, 1 holdout (events version 0)"
     assert not told_of(told, "new")
     erase(config, keys_file(tmp_path, "-5"), remedy=DELETE, agreed=no_one)

@@ -90,7 +90,8 @@ def test_subjects_and_events_are_told_apart_joined_and_cleaned(shop: Path) -> No
 def test_events_alone_and_files_of_csv(shop: Path) -> None:
     source = drafted(shop / "visits.csv", to=shop / "csv.yml")["source"]
     (events,) = source["events"]
-    assert (events["key"], events["order_by"], events["options"]) == ("customer_id", "created_at", {"header": "true"})
+    assert (events["key"], events["order_by"]) == ("customer_id", "created_at")
+    assert events["options"] == {"header": "true", "escape": '"', "enforceSchema": "false"}
     assert "`amount` double" in events["read_schema"] and "subjects" not in source
 
 

@@ -70,7 +70,7 @@ VALUES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "a list as a section": ("train", [], ("train", "[]")),
     "a list as a name": ("name", ["a"], ("name", "['a']", "string")),
     "a flag as a number": ("train.num_ranks", True, ("train.num_ranks", "True")),
-    "a flag as a text option": ("source.events.0.options", {"header": True}, ("options.header", "string")),
+    "a list as a text option": ("source.events.0.options", {"header": [True]}, ("options.header", "string")),
     "a text as a number": ("seed", "many", ("seed", "'many'", "integer")),
     "half an epoch": ("train.max_epochs", 1.5, ("train.max_epochs", "1.5", "integer")),
     "NaN": ("qa.gate.max_overfit", float("nan"), ("qa.gate.max_overfit", "nan", "finite")),
