@@ -97,11 +97,11 @@ def move_pairs(model: SequenceModel, wanted: PairTables, found: PairTables, *, o
     Args:
         of, sampled: subjects that are wanted and found; `found` is scaled to as many as wanted.
     """
-    added_to = PairTables.added_by(model).blocks()
-    columns = zip(added_to, wanted.blocks(), found.blocks(), wanted.shares_alike(), strict=True)
-    for added, wanted_blocks, found_blocks, shares in columns:
-        pairs = zip(wanted_blocks, found_blocks, shares, strict=True)
-        steps = [pair_step(own, other, of, sampled, alike=alike) for own, other, alike in pairs]
+    columns = zip(PairTables.added_by(model).blocks(), wanted.blocks(), found.blocks(), strict=True)
+    num_static = len(model.config.static_cardinalities)
+    for column, (added, wanted_blocks, found_blocks) in enumerate(columns):
+        pairs = zip(wanted_blocks, found_blocks, strict=True)
+        steps = [pair_step(*pair, of, sampled, whole=column < num_static) for pair in pairs]
         whole = sum(gain for _, gain in steps)
         for block, (step, gain) in zip(added, steps, strict=True):
             if gain > 0:

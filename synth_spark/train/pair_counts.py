@@ -24,8 +24,6 @@ class PairTables:
     given: (S G, C G), of a static and an event sub-column.
     within: (C G, C G), of two sub-columns of an event.
     previous: (C, G + 1, G), of an event sub-column before and now; the last row: this is the first event.
-    alike: (C, C), of how many subjects two random events have the same groups of two sub-columns; and alike_previous:
-        (C,), of one sub-column, now and at the event before. The event may be drawn twice. See `shares_alike`.
     """
 
     def __init__(self, model: SequenceModel) -> None:
@@ -39,8 +37,6 @@ class PairTables:
             for rows, columns in ((static, static), (static, event), (event, event))
         )
         self.previous = self.static.new_zeros(len(self.of_event.cardinalities), groups + 1, groups)
-        self.alike = self.static.new_zeros(2 * self.previous.shape[:1])
-        self.alike_previous, self.compared = self.static.new_zeros(len(self.alike)), self.static.new_zeros(1)
 
     @classmethod
     def added_by(cls, model: SequenceModel) -> PairTables:
@@ -59,7 +55,7 @@ class PairTables:
 
     def tensors(self) -> list[Tensor]:
         """All of them."""
-        return [self.static, self.given, self.within, self.previous, self.alike, self.alike_previous, self.compared]
+        return [self.static, self.given, self.within, self.previous]
 
     def blocks(self) -> Iterator[list[Tensor]]:
         """For each static, then each event sub-column: a view for every sub-column that it is paired with."""
@@ -70,19 +66,6 @@ class PairTables:
         )
         for column, (given, own, previous) in enumerate(events):
             yield [*self.of_static.parts(given), *self.of_event.parts(own)[:column], previous]
-
-    def shares_alike(self) -> Iterator[list[float]]:
-        """For each of blocks, in its order: the chance that two random events of one subject are in the same cell.
-
-        That much of the noise is left of what single events of so many subjects would have: all of it (1) where a
-        subject is in one cell, next to nothing where many events are spread over many cells.
-        """
-        for column in range(len(self.of_static.cardinalities)):
-            yield [1.0] * column
-        compared = self.compared.clamp(min=1)
-        events = zip((self.alike / compared).tolist(), (self.alike_previous / compared).tolist(), strict=True)
-        for column, (own, previous) in enumerate(events):
-            yield [own[column]] * len(self.of_static.cardinalities) + own[:column] + [previous]
 
     def count(
         self, static_codes: NDArray[np.int16], num_events: NDArray[np.int64], event_codes: NDArray[np.int16]
@@ -103,7 +86,6 @@ class PairTables:
             self.given += _laid_out(static[owner[rows]], self.of_static.width).T @ weighted
             self.within += own.T @ weighted
         self._count_previous(event, owner, weights)
-        self._compare(event, num_events[num_events > 0])
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self.device)
@@ -116,43 +98,31 @@ class PairTables:
             before = torch.where(first, groups, now.roll(1))
             counts.view(-1).index_add_(0, before * groups + now, weights.double())
 
-    def _compare(self, event: Tensor, num_events: NDArray[np.int64]) -> None:
-        """Two random events of each subject, places_NC of all its events in order; the same ones every time."""
-        begins = np.cumsum(num_events) - num_events
-        drawn = np.random.default_rng(len(event)).random((2, len(num_events)))
-        first, second = (self._tensor(begins + (draw * num_events).astype(np.int64)) for draw in drawn)
-        same = (event[first] == event[second]).double()
-        begin = self._tensor(begins)
-        both_first, one_first = (first == begin) & (second == begin), (first == begin) | (second == begin)
-        before = event[first - 1] == event[second - 1]  # of a subject's first event another's last: not looked at
-        same_before = torch.where(one_first[:, None], both_first[:, None], before)
-        self.alike += same.T @ same
-        self.alike_previous += (same * same_before).sum(0)
-        self.compared += len(num_events)
-
 
 def pair_step(
-    wanted: Tensor, found: Tensor, num_subjects: float, num_sampled: float, *, alike: float
+    wanted: Tensor, found: Tensor, num_subjects: float, num_sampled: float, *, whole: bool
 ) -> tuple[Tensor, float]:
     """By how much a sub-column's groups should move, given those of another, and how much there is to gain.
 
     Args:
         wanted, found: subjects by group of the other and of the sub-column itself, from as many subjects.
         num_subjects, num_sampled: of how many subjects they really are.
-        alike: see PairTables.shares_alike.
+        whole: each subject is in one cell. Where its events are spread over many, samples of one population differ by
+            less than is reckoned with here.
 
     Returns:
-        The logarithm of wanted to found chances, less what the sub-column's own marginal explains, shrunk by the share
-        of the divergence that two samples of one population show; and the divergence above that, in nats per subject.
+        The logarithm of wanted to found chances, less what the sub-column's own marginal explains, of `whole` subjects
+        shrunk by the share of the divergence that two samples of one population show; and the divergence above that,
+        in nats per subject.
     """
     chances = [_chances(counts) for counts in (wanted, found)]
     marginals = [(counts.sum(0) + 1e-9) / counts.sum() for counts in (wanted, found)]
     step = chances[0].log() - chances[1].log() - (marginals[0].log() - marginals[1].log())
     gain = float((wanted * step).sum() / wanted.sum().clamp(min=1e-9))
     freedom = int((wanted > 0).sum()) - int((wanted.sum(1) > 0).sum()) - int((wanted.sum(0) > 0).sum()) + 1
-    noise = alike * max(freedom, 0) * (1 / num_subjects + 1 / num_sampled) / 2
+    noise = max(freedom, 0) * (1 / num_subjects + 1 / num_sampled) / 2
     surplus = max(0.0, gain - noise)
-    return step * (surplus / max(gain, 1e-9)), surplus
+    return step * (surplus / max(gain, 1e-9)) if whole else step, surplus
 
 
 def _chances(counts: Tensor) -> Tensor:
