@@ -321,13 +321,28 @@ def explain(
 
 @app.command(epilog=EXIT_CODES)
 def doctor(
-    root: Annotated[Path, typer.Option("--root", help="Workspace folder to look at.")] = Path("workspace"),
+    config: Annotated[
+        Path | None, typer.Argument(help="Config whose workspace and reader are looked at; default: none.")
+    ] = None,
+    root: Annotated[Path, typer.Option("--root", help="Workspace folder to look at, where no config is given.")] = Path(
+        "workspace"
+    ),
 ) -> None:
     """Look for what would keep a run from working; each finding comes with its fix. Exit code 12 if there is any."""
+    from synth_spark.config import load_config
     from synth_spark.doctor import findings
+    from synth_spark.workspace import Workspace
 
     found = []
-    guarded(lambda: found.extend(findings(root)), False)
+
+    def look() -> None:
+        if config is None:
+            found.extend(findings(root))
+        else:
+            settings = load_config(config)
+            found.extend(findings(Workspace.of(settings.output).root, reader=settings.train.reader))
+
+    guarded(look, False)
     for finding in found:
         typer.echo(f"{'ok  ' if finding.ok else 'FIX '} {finding.name:<16} {finding.detail}")
         if finding.fix:

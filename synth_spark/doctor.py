@@ -40,15 +40,19 @@ class Finding:
     fix: str = ""
 
 
-def findings(workspace_root: str | Path) -> list[Finding]:
-    """Everything that was looked at, good or bad: Python, Java, pins, jars, readers, device, memory, disk, rights."""
+def findings(workspace_root: str | Path, *, reader: str = "petastorm") -> list[Finding]:
+    """Everything that was looked at, good or bad: Python, Java, pins, jars, readers, device, memory, disk, rights.
+
+    Args:
+        reader: train.reader of the config that will be run.
+    """
     workspace = Workspace.at(workspace_root)
     # Databricks brings Java, Spark, Delta, torch and MLflow in versions of its own
     engines = [] if "DATABRICKS_RUNTIME_VERSION" in os.environ else [_java(), *_versions(), _jars()]
     return [
         _python(),
         *engines,
-        _reader(),
+        _reader(reader),
         _device(),
         _memory(),
         _disk(workspace),
@@ -103,13 +107,12 @@ def _jars() -> Finding:
     return _finding("Delta jars", not missing, ", ".join(missing) + " missing" if missing else "in place", JARS_FIX)
 
 
-def _reader() -> Finding:
-    """Which values of train.reader work here."""
-    problem = petastorm_problem()
-    if problem:
-        detail = f"petastorm, the default, cannot read here ({problem}); arrow can"
-        return Finding("training reader", False, detail, "set train.reader: arrow in the config; the rows are the same")
-    return Finding("training reader", True, "petastorm, the default; arrow too")
+def _reader(wanted: str) -> Finding:
+    """Whether the wanted train.reader works here; arrow always does."""
+    problem = petastorm_problem() if wanted == "petastorm" else None
+    detail = f"petastorm cannot read here ({problem}); arrow can" if problem else wanted
+    fix = "set train.reader: arrow in the config; the rows are the same"
+    return _finding("training reader", problem is None, detail, fix)
 
 
 def _device() -> Finding:

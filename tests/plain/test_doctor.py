@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from synth_spark import doctor, jars
+from synth_spark.cli import main
 from synth_spark.devices import gpus_here
 from synth_spark.machine import Java
 from synth_spark.readers import petastorm_problem
@@ -110,3 +112,22 @@ def test_a_torch_that_cannot_be_loaded_is_told(workspace: Workspace, monkeypatch
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it then fails, as where it is not installed
     found = _named(workspace, "training device")
     assert not found.ok and "torch cannot be loaded" in found.detail and found.fix == "run: make clean setup"
+
+
+def test_a_config_says_which_workspace_and_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "petastorm_problem", lambda: "it is not there")
+    config = tmp_path / "own.yml"
+    told = {}
+    for reader in ("petastorm", "arrow"):
+        config.write_text(
+            "name: own\nsource: {events: [{path: x, key: a, order_by: b}]}\n"
+            f"output: {{root: {tmp_path / 'of-its-own'}}}\ntrain: {{reader: {reader}}}\n",
+            encoding="utf-8",
+        )
+        with contextlib.suppress(SystemExit):  # where something else is amiss on this machine
+            main(["doctor", str(config)])
+        told[reader] = capsys.readouterr().out
+    assert str(tmp_path / "of-its-own") in told["arrow"]
+    assert "FIX  training reader" in told["petastorm"] and "ok   training reader  arrow" in told["arrow"]
