@@ -109,10 +109,10 @@ def _jars() -> Finding:
 
 def _reader(wanted: str) -> Finding:
     """Whether the wanted train.reader works here; arrow always does."""
-    problem = petastorm_problem() if wanted == "petastorm" else None
+    problem = petastorm_problem() if wanted == "petastorm" else ""
     detail = f"petastorm cannot read here ({problem}); arrow can" if problem else wanted
     fix = "set train.reader: arrow in the config; the rows are the same"
-    return _finding("training reader", problem is None, detail, fix)
+    return _finding("training reader", not problem, detail, fix)
 
 
 def _device() -> Finding:
