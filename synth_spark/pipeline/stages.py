@@ -154,7 +154,7 @@ def _run_for(
     paths = workspace.run(state.run_id)
     check_usable(state)
     check_settings(config, paths, stage)
-    if stage == "sample" and "decode" in state.stages:
+    if stage == "sample" and (state.is_done("decode") or state.publish_begun):
         from synth_spark.pipeline.generations import new_generation
 
         _check_keys(config, paths, subjects)

@@ -66,7 +66,8 @@ def _told(name: str, value: Any) -> Any:
     if name in _EXPRESSIONS and isinstance(value, str):
         return without_values(value)
     if name in _EXPRESSIONS and isinstance(value, dict):
-        return {column: without_values(expression) for column, expression in value.items()}
+        # a column of this name has settings of its own under `columns`, which are no SQL
+        return {key: without_values(text) if isinstance(text, str) else text for key, text in value.items()}
     return place_without_values(value) if name == "table" and isinstance(value, str) else value
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
+import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -50,16 +51,18 @@ def read_keys(spark: SparkSession, file: Path) -> DataFrame:
     """SUBJECT_KEY as text, one row per subject, of a file with one key per line; blank lines say nothing.
 
     Raises:
-        SourceError: there is no such file, or no key in it.
+        SourceError: there is no such file, it is no text, or there is no key in it.
     """
     if not file.is_file():
         raise SourceError(f"keys file {file}: not found; it is a text file with one subject's key per line")
-    lines = spark.read.text(str(file.absolute()))
-    keys = lines.select(F.regexp_replace("value", "\r$", "").alias(SUBJECT_KEY))
-    keys = keys.where(F.trim(SUBJECT_KEY) != "").distinct().persist()
-    if not keys.head(1):
+    try:  # here, not by Spark: the file is the driver's own, whatever Spark's file system is
+        lines = {line.removesuffix("\r") for line in file.read_text(encoding="utf-8-sig").split("\n")}
+    except UnicodeDecodeError:
+        raise SourceError(f"keys file {file}: it is no UTF-8; write it so, one subject's key per line") from None
+    keys = sorted(line for line in lines if line.strip())
+    if not keys:
         raise SourceError(f"keys file {file}: no key in it; write one subject's key per line")
-    return keys
+    return spark.createDataFrame(pd.DataFrame({SUBJECT_KEY: keys}), f"{SUBJECT_KEY} string").persist()
 
 
 def find_subjects(spark: SparkSession, keys: DataFrame, config: Config, snapshot: Snapshot, *, salt: bytes) -> Answer:

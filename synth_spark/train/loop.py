@@ -36,7 +36,7 @@ from synth_spark.train.batches import SequenceReader
 from synth_spark.train.optimizer import make_optimizer, part_of, rest, set_rates
 from synth_spark.train.plan import Step, Window, batch_events_for, plan_steps
 from synth_spark.train.ranks import RankInfo, largest, summed
-from synth_spark.train.state import PartProgress, Progress, load_state, save_state
+from synth_spark.train.state import RESUMED_WITH, PartProgress, Progress, load_state, save_state
 from synth_spark.train.tensors import Batch, company, make_batch
 
 WARM_UP_STEPS = 50
@@ -130,7 +130,10 @@ class Trainer:
         self.best_costs: dict[str, NDArray[np.float64]] = {}  # of this rank's validation subjects, as in Costs.by_part
         parts = sorted({group["part"] for group in self.optimizer.param_groups})
         self.progress = Progress(
-            manifest_digest, ranks.num_ranks, {part: PartProgress(settings.learning_rate) for part in parts}
+            manifest_digest,
+            ranks.num_ranks,
+            {part: PartProgress(settings.learning_rate) for part in parts},
+            settings={name: getattr(settings, name) for name in RESUMED_WITH},
         )
         self.history: list[dict[str, Any]] = []
         self.data: Pass | None = None  # the pass that is begun
@@ -155,8 +158,7 @@ class Trainer:
         return largest(int(finished)) > 0
 
     def _resume(self) -> None:
-        digest, num_ranks = self.progress.manifest_digest, self.ranks.num_ranks
-        found = load_state(self.folder, digest, num_ranks, self.model, self.optimizer)
+        found = load_state(self.folder, self.progress, self.model, self.optimizer)
         if found is None:
             return
         self.progress, weights = found
@@ -177,7 +179,8 @@ class Trainer:
             if not math.isfinite(figures[name]):
                 raise TrainingError(
                     f"{name} is {figures[name]} in epoch {self.progress.epoch + 1}: training diverged; lower "
-                    f"train.learning_rate (now {self.settings.learning_rate}) or set train.number_format to float32"
+                    f"train.learning_rate (now {self.settings.learning_rate}) or set train.number_format to float32, "
+                    "in a new run (--fresh)"
                 )
 
     def _train_epoch(self) -> dict[str, float]:

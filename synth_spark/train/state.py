@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ from synth_spark.model.checkpoint import file_digest
 Weights = dict[str, Tensor]
 
 
+# what must be as it was where training goes on, besides manifest, ranks and the model's own sizes
+RESUMED_WITH = (
+    *("dropout", "learning_rate", "batch_events", "window_events", "window_subjects", "epoch_events", "number_format"),
+)
 MIN_IMPROVEMENT = 1e-4  # relative; smaller gains count as none
 STANDARD_ERRORS = 2.0  # of a gain; one of fewer may be chance, and counts as none
 
@@ -69,6 +73,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0  # spent training so far, without this process's start
     events: int = 0  # events trained on so far, all ranks
+    settings: dict[str, Any] = field(default_factory=dict)  # those of RESUMED_WITH
 
     def finished(self, *, max_epochs: int, patience: int, max_minutes: float | None) -> bool:
         """Whether another epoch would be one too many."""
@@ -111,13 +116,16 @@ def save_state(folder: Path, progress: Progress, weights: dict[str, Weights], op
 
 
 def load_state(
-    folder: Path, manifest_digest: str, num_ranks: int, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, begun: Progress, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Weights]] | None:
     """The newest complete epoch of such a model, its optimiser moments put into `optimizer`; None where there is none.
 
+    Args:
+        begun: how training would begin here: the same manifest, ranks and settings.
+
     Raises:
-        ContractError: it was trained on another manifest, with another number of ranks or for another model, or is
-            damaged.
+        ContractError: it was trained on another manifest, with another number of ranks, other settings or for another
+            model, or is damaged.
     """
     pointer = folder / "latest.json"
     if not pointer.exists():
@@ -135,15 +143,25 @@ def load_state(
         raise ContractError(
             f"checkpoint {folder}: damaged ({error}); remove the folder to train from the start"
         ) from None
-    if progress.manifest_digest != manifest_digest:
+    if progress.manifest_digest != begun.manifest_digest:
         raise ContractError(
-            f"checkpoint {folder}: was trained on manifest {progress.manifest_digest}, this run has {manifest_digest}; "
-            "remove the folder to train from the start, or restore the manifest"
+            f"checkpoint {folder}: was trained on manifest {progress.manifest_digest}, this run has "
+            f"{begun.manifest_digest}; remove the folder to train from the start, or restore the manifest"
         )
-    if progress.num_ranks != num_ranks:
+    if progress.num_ranks != begun.num_ranks:
         raise ContractError(
-            f"checkpoint {folder}: was trained with {progress.num_ranks} ranks, train.num_ranks is {num_ranks}; "
+            f"checkpoint {folder}: was trained with {progress.num_ranks} ranks, train.num_ranks is {begun.num_ranks}; "
             "use the same number, or remove the folder to train from the start"
+        )
+    other = [
+        f"train.{name} was {value}, is {begun.settings[name]}"
+        for name, value in progress.settings.items()
+        if value != begun.settings[name]
+    ]
+    if other:
+        raise ContractError(
+            f"checkpoint {folder}: {'; '.join(other)}; set it as it was, or remove the folder to train from the start "
+            "(synth-spark run --fresh makes a new run)"
         )
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if any({name: tensor.shape for name, tensor in held.items()} != wanted for held in weights.values()):

@@ -63,6 +63,14 @@ def test_a_stage_done_again_takes_back_what_came_after(workspace: Workspace) -> 
     assert list(state.stages) == ["encode", "train", "sample"] and state.next_stage == "sample"
 
 
+def test_a_sample_after_a_decode_that_failed_is_of_the_same_run(workspace: Workspace) -> None:
+    paths, state = runs.create_run(workspace, _config())
+    _done(workspace, state, "encode", "train", "sample")
+    state.begin("decode")
+    runs.save_state(paths, state)
+    assert _run_for("sample", _config(), workspace, state.run_id).run_id == state.run_id
+
+
 def test_what_a_generation_inherits_is_not_its_own(workspace: Workspace) -> None:
     _, state = runs.create_run(workspace, _config())
     _done(workspace, state, "encode", "train", "sample")
@@ -262,6 +270,14 @@ def test_settings_leave_a_run_without_the_values_in_their_sql() -> None:
     )
     for text in (json.dumps(flat_settings(config)), kept_config(config)):
         assert "C17" not in text and "WHERE id <> ..." in text
+
+
+def test_columns_may_be_called_as_settings_of_sql_are() -> None:
+    columns = {name: {"family": "category"} for name in ("where", "select", "table")}
+    events = {"path": "x", "key": "id", "order_by": "at", "columns": columns}
+    config = parse_config({"name": "x", "source": {"events": [events]}}, origin="x")
+    assert json.loads(flat_settings(config)["source.events.0.columns"])["where"]["family"] == "category"
+    assert "family: category" in kept_config(config)
 
 
 def test_addresses_are_told_without_who_logs_in() -> None:

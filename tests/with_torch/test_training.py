@@ -260,6 +260,13 @@ def test_resume_refuses_another_number_of_ranks(run, tmp_path):
         train(run, tmp_path / "a", max_epochs=2)
 
 
+def test_resume_refuses_settings_that_the_weights_never_saw(run, tmp_path):
+    train(run, tmp_path / "a", max_epochs=1)
+    with pytest.raises(ContractError, match=r"train\.learning_rate was 0\.004, is 0\.001; set it as it was, or remove"):
+        train(run, tmp_path / "a", max_epochs=2, learning_rate=1e-3)
+    assert train(run, tmp_path / "a", max_epochs=2, patience=5)["epochs"] == 2, "limits may change"
+
+
 @pytest.mark.parametrize("file", ["averaged.safetensors", "optimizer.safetensors", "progress.json"])
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
 def test_resume_refuses_damaged_files(run, tmp_path, file, damage):
