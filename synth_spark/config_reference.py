@@ -162,6 +162,8 @@ def _allowed(field: FieldInfo) -> str:
 
 def _type(annotation: Any) -> str:
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type(inner[0])
     if origin is Literal:
         return " | ".join(inner)
     if origin in (typing.Union, types.UnionType):

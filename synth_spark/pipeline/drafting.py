@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -28,8 +29,8 @@ from synth_spark.source.spark_errors import SPARK_ERRORS, condition
 from synth_spark.source.table import load_table
 
 _MOST_TABLES = 2
-# quotes are doubled in quotes; a file whose columns come in another order is refused rather than misread
-_CSV = {"header": "true", "inferSchema": "true", "escape": '"', "enforceSchema": "false"}
+_CSV = {"header": "true", "inferSchema": "true", "escape": '"'}  # quotes are doubled in quotes
+_IN_ORDER = {"enforceSchema": "false"}  # a file whose columns come in another order is refused rather than misread
 _SEPARATORS = (";", "\t", "|")  # of a CSV file that has none of commas
 _NUMBERS = ("integer", "long", "double", "decimal")  # that Spark infers in a CSV file
 _TIMES = ("timestamp", "timestamp_ntz")  # likewise
@@ -125,6 +126,10 @@ def _look(spark: SparkSession, source: str) -> _Table:
         inferring = TableSource(**place)
         place["options"] = {key: value for key, value in inferring.options.items() if key != "inferSchema"}
         place["read_schema"] = _inferred(spark, inferring, TableSource(**place))
+        with contextlib.suppress(*SPARK_ERRORS):  # Spark makes up names for columns without one, or of one name
+            in_order = place | {"options": place["options"] | _IN_ORDER}
+            load_table(spark, TableSource(**in_order)).head(1)
+            place = in_order
     rows = load_table(spark, TableSource(**place)).persist()
     seen = profile(rows)
     casts = {column.name: cast for column in seen.columns if (cast := guess.recast(column)) is not None}
@@ -217,29 +222,34 @@ def _single(table: _Table) -> tuple[_Table | None, _Table | None]:
         SourceError: a key that names people repeats, and nothing orders its rows: learned row by row, who is who would
             be learned, too.
     """
+    alone: str | None = None  # a person's key with a value of its own in every row
     for key in guess.key_candidates(table.seen):
         number, column = num_subjects(table.rows, key), table.seen.column(key)
-        repeats = number < table.seen.num_rows - column.nulls
-        if repeats and (guess.clocks(table.seen) or guess.positions(table.seen, key)):
+        repeats, is_person = number < table.seen.num_rows - column.nulls, guess.names_subjects(column)
+        if not repeats and is_person and guess.names_nothing_else(column) and not column.nulls:
+            alone = alone or key
+        if not repeats or alone is not None:
+            continue
+        if guess.clocks(table.seen) or guess.positions(table.seen, key):
             table.settings["key"] = key
             mean = table.seen.num_rows / max(1, number)
             table.reasons["key"] = f"its name says so; {number:,} subjects, {mean:,.1f} events each on average"
             return None, table
-        if repeats and guess.names_subjects(column):
+        if is_person:
             raise SourceError(
                 f"{table.told}: {key} repeats ({number:,} values in {table.seen.num_rows:,} rows), so rows are "
                 f"events of subjects, and {_nothing_orders(table)}; write the config by hand, from conf/reference.yml"
             )
-        if guess.names_subjects(column) and not column.nulls:
-            table.settings["key"] = key
-            table.reasons["key"] = "its name says so, and every row has a value of its own: flat data"
-            return table, None
-    table.remarks.append("no column both looks like a subject's key and repeats, or nothing orders rows: flat data")
+    if alone is not None:
+        table.settings["key"] = alone
+        table.reasons["key"] = "its name says so, and every row has a value of its own: flat data"
+    else:
+        table.remarks.append("no column both looks like a subject's key and repeats, or nothing orders rows: flat data")
     return table, None
 
 
 def _nothing_orders(table: _Table) -> str:
-    texts = [c.name for c in table.seen.columns if max(c.times, c.like_times) > guess.MOST_LOOK_LIKE]
+    texts = [column.name for column in table.seen.columns if guess.may_tell_time(column)]
     hint = f"; {', '.join(texts)} may hold times as text: cast it with select (to_timestamp)" if texts else ""
     return f"no column orders them (a timestamp, a date, a position){hint}"
 
@@ -253,13 +263,15 @@ def _order(events: _Table) -> None:
         chosen = f", chosen before {', '.join(others)}" if others else ""
         events.reasons["order_by"] = f"type {events.seen.column(clock).type}{chosen}"
         return
-    if any(column.like_times > guess.MOST_LOOK_LIKE for column in events.seen.columns):
-        raise SourceError(f"{events.told}: {_nothing_orders(events)}")
-    for name in guess.positions(events.seen, key):
-        setting = "stored_order" if is_position(events.rows, key, name) else "order_by"
-        events.settings[setting] = name
-        counted = "counts each subject's rows" if setting == "stored_order" else "an integer that may be a clock"
-        events.reasons[setting] = f"no column has a type of time; its name and type fit, {counted}"
+    names, untold = guess.positions(events.seen, key), "no column has a type of time; its name and type fit"
+    counting = next((name for name in names if is_position(events.rows, key, name)), None)
+    if counting is not None:
+        events.settings["stored_order"] = counting
+        events.reasons["stored_order"] = f"{untold}, counts each subject's rows"
+        return
+    if names and not any(map(guess.may_tell_time, events.seen.columns)):
+        events.settings["order_by"] = names[0]
+        events.reasons["order_by"] = f"{untold}, an integer that may be a clock"
         return
     raise SourceError(f"{events.told}: {_nothing_orders(events)}")
 
@@ -270,6 +282,8 @@ def _exclude(table: _Table) -> None:
     columns = [column for column in table.seen.columns if column.name not in settled]
     for column in columns:
         why = guess.danger(column) or guess.useless(column)
+        if not why and guess.names_subjects(column) and column.distinct >= guess.MIN_VALUES:
+            why = "names people by its own name: their real keys would be learned"
         if why:
             table.exclude[column.name] = why
     left = [column for column in columns if column.name not in table.exclude]

@@ -42,7 +42,7 @@ def plan(config_path: str | Path) -> None:
     with session() as spark:
         placed = placement(config.train, spark)
         # where there is no workspace yet, there is no secret of its own: another split, of the same sizes
-        has_salt = workspace.salt_file.exists() or SALT_VARIABLE in os.environ
+        has_salt = workspace.salt_file.exists() or bool(os.environ.get(SALT_VARIABLE))
         salt = workspace.salt() if has_salt else secrets.token_bytes(32)
         # tables with names are looked at by encode alone: a plan opens no catalog
         published = workspace.published if isinstance(workspace.published, Path) else None

@@ -22,7 +22,8 @@ PATTERNS = {
 }
 
 _A_NUMBER = r"^(?!(19|20)\d\d$)[+-]?(\d[\d,]*\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-A_TIME = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?$"
+_A_TIME = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?$"
+LIKE_A_TIME = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([ T]\d{1,2}:\d{2}.*)?$"  # no version
 A_DAY = r"^\d{4}-\d{1,2}-\d{1,2}$"
 A_TIME_OF_DAY = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*$"
 A_CODE = r"^\s*[+-]?0\d"  # a number that begins with a zero
@@ -32,8 +33,32 @@ _PEOPLE = {
     *("household", "visitor", "player", "driver", "employee", "subscriber", "guest", "card", "device", "consumer"),
 }
 _IDENTIFYING = {
-    *("id", "key", "no", "number", "nr", "num", "code", "uuid", "guid", "ident", "identifier", "ref", "hash", "token"),
+    *(
+        "id",
+        "key",
+        "no",
+        "number",
+        "nr",
+        "num",
+        "nbr",
+        "sk",
+        "pk",
+        "code",
+        "uuid",
+        "guid",
+        "ident",
+        "identifier",
+        "ref",
+    ),
+    *("hash", "token"),
 }
+# what people and things have in common with others of their kind: never who they are
+_TRAITS = {
+    *("segment", "type", "agent", "age", "category", "class", "status", "group", "level", "tier", "gender", "score"),
+    *("rating", "flag", "source", "model", "os", "brand", "count", "city", "zip", "zipcode", "post", "postal"),
+    *("postcode", "plz", "country", "state", "region", "area", "currency", "language"),
+}
+_ORDINALS = {"seq", "sequence", "step", "line", "row", "position", "pos", "index"}  # before a word such as no or id
 _NO_IDENTIFIERS = {
     *("paid", "unpaid", "prepaid", "valid", "invalid", "bid", "void", "grid", "solid", "liquid", "hybrid", "covid"),
     *("android", "aid", "mid", "said", "rapid", "monkey", "turkey", "whiskey"),
@@ -43,10 +68,10 @@ _TIMES = {
     *("time", "timestamp", "datetime", "date", "day", "at", "on", "ts", "when", "epoch"),
     *("created", "occurred", "happened"),
 }
-_LIFES = {"birth", "born", "birthday", "birthdate", "dob", "expires", "expiry", "valid", "until"}  # never a clock
+_LIFES = {"birth", "born", "birthday", "birthdate", "dob", "expires", "expiry"}  # never a clock
 _OTHER_TIMES = {
     *("updated", "modified", "end", "loaded", "load", "ingest", "ingested", "ingestion", "inserted", "etl"),
-    *("shipped", "closed", "processed", "delivered", "dropoff"),
+    *("shipped", "closed", "processed", "delivered", "dropoff", "valid", "until"),
 }
 _POSITIONS = {
     "time",
@@ -77,8 +102,9 @@ ALONE = 1.5  # subjects that hold a value on average, below which values are sin
 MIN_VALUES = 100
 MOST_NAMES = 20  # different whole numbers, up to which they may well be names
 _SINCE, _UNTIL = 100_000_000, 4_102_444_800  # seconds since 1970: of 1973 and 2100
+DAYS = "days as yyyymmdd"
 WHOLE_FORMS = {  # what whole numbers may stand for -> SQL condition over one, and what makes a time of it
-    "days as yyyymmdd": (
+    DAYS: (
         "({0} BETWEEN 19000101 AND 21001231 AND try_to_timestamp(CAST({0} AS STRING), 'yyyyMMdd') IS NOT NULL)",
         "to_date(CAST({0} AS STRING), 'yyyyMMdd')",
     ),
@@ -143,7 +169,7 @@ def words(name: str) -> list[str]:
 
 def is_a_value(name: str) -> bool:
     """Whether what should name a column looks like a value: a number that is no year, a time, or what PATTERNS know."""
-    return any(re.match(pattern, name.strip()) for pattern in (_A_NUMBER, A_TIME, *PATTERNS.values()))
+    return any(re.match(pattern, name.strip()) for pattern in (_A_NUMBER, _A_TIME, *PATTERNS.values()))
 
 
 def key_candidates(table: TableProfile) -> list[str]:
@@ -157,13 +183,23 @@ def _key_score(column: ColumnProfile) -> int:
     if not (column.is_text or column.is_whole) or column.distinct < 2:
         return 0
     said = words(column.name)
+    if _TRAITS & set(said):
+        return 0
     score = 2 * _identifies(said) + 3 * _names_people(said)
     return score - (column.nulls > 0) if score else 0
 
 
 def names_subjects(column: ColumnProfile) -> bool:
-    """Whether a column's name says that it tells people apart: customer_id, user."""
-    return _names_people(words(column.name))
+    """Whether a column tells people apart by its name: customer_id; or user, if it has many values."""
+    said = words(column.name)
+    many = len(said) == 1 and column.distinct >= MIN_VALUES
+    return not _TRAITS & set(said) and _names_people(said) and (many or _identifies(said))
+
+
+def names_nothing_else(column: ColumnProfile) -> bool:
+    """Whether all words of such a name are of people: customer_order_id is that of an order."""
+    said = words(column.name)
+    return all(word in _PEOPLE | _IDENTIFYING or _names_people([word]) for word in said)
 
 
 def _identifies(said: Sequence[str]) -> bool:
@@ -172,8 +208,7 @@ def _identifies(said: Sequence[str]) -> bool:
 
 
 def _names_people(said: Sequence[str]) -> bool:
-    """customer_id and custkey do, and so does customer alone; user_agent and customer_segment do not."""
-    return bool(_PEOPLE & {*said, *_stems(said)}) and (len(said) == 1 or _identifies(said))
+    return bool(_PEOPLE & {*said, *_stems(said)})
 
 
 def recast(column: ColumnProfile) -> tuple[str, str] | None:
@@ -184,7 +219,8 @@ def recast(column: ColumnProfile) -> tuple[str, str] | None:
     said = set(words(column.name))
     if column.is_whole and said & (_TIMES | _LIFES | _OTHER_TIMES):
         form = next((form for form, share in column.forms.items() if share == 1.0), None)
-        if form is not None:
+        is_id = form != DAYS and _identifies(words(column.name))  # date_key is one of days, created_by_id of somebody
+        if form is not None and not is_id:
             return WHOLE_FORMS[form][1], f"its numbers are {form}"
     if column.whole == 1.0 and _identifies(words(column.name)):
         return "CAST({0} AS BIGINT)", "an identifier by its name, and all its numbers are whole"
@@ -193,8 +229,7 @@ def recast(column: ColumnProfile) -> tuple[str, str] | None:
 
 def names_by_numbers(column: ColumnProfile) -> bool:
     """Whether whole numbers are names by their column's name: product_id, zip. As quantities they would be invented."""
-    said = words(column.name)
-    return column.is_whole and bool(said) and (said[-1] in _NAMES or (_identifies(said) and said[-1].endswith("id")))
+    return column.is_whole and not _NAMES.isdisjoint(words(column.name)[-1:])
 
 
 def _stems(said: Sequence[str]) -> list[str]:
@@ -235,11 +270,19 @@ def positions(table: TableProfile, key: str) -> list[str]:
     return [
         column.name
         for column in table.columns
-        if column.type in INTEGERS
-        and column.name != key
-        and column.distinct > 1
-        and not _POSITIONS.isdisjoint(words(column.name)[-1:])
+        if column.type in INTEGERS and column.name != key and column.distinct > 1 and _counts(words(column.name))
     ]
+
+
+def _counts(said: Sequence[str]) -> bool:
+    """step, line_number and seq_no count; order_quantity and number_of_items are quantities."""
+    return not _POSITIONS.isdisjoint(said[-1:]) or (_identifies(said) and not _ORDINALS.isdisjoint(said[-2:-1]))
+
+
+def may_tell_time(column: ColumnProfile) -> bool:
+    """Whether a text looks like times that nothing here could cast, and are none of birth or expiry."""
+    looks = max(column.times, column.like_times) > MOST_LOOK_LIKE
+    return looks and danger(column) is None and not _LIFES & set(words(column.name))
 
 
 def danger(column: ColumnProfile) -> str | None:

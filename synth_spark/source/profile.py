@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StringType
 
 from synth_spark.histories import quoted
-from synth_spark.source.guess import A_DAY, A_TIME, INTEGERS, PATTERNS, WHOLE_FORMS, ColumnProfile, TableProfile
+from synth_spark.source.guess import A_DAY, INTEGERS, LIKE_A_TIME, PATTERNS, WHOLE_FORMS, ColumnProfile, TableProfile
 
 _OPAQUE = ("binary", "variant")  # types of values that nothing is asked of
 CLOCK_PARTS = ("year", "quarter", "month", "weekofyear", "day", "dayofweek", "weekday", "dayofyear", "hour", "minute")
@@ -48,7 +48,7 @@ def _figures(position: int, name: str, kind: str) -> Iterator[Column]:
         yield F.count_if((F.rint(column) == column) & (F.abs(column) < 2**53)).alias(f"whole{position}")
     if kind == "string":
         yield F.count_if(F.try_to_timestamp(column).isNotNull()).alias(f"times{position}")
-        for figure, pattern in (("like", A_TIME), ("days", A_DAY)):
+        for figure, pattern in (("like", LIKE_A_TIME), ("days", A_DAY)):
             yield F.count_if(F.trim(column).rlike(pattern)).alias(f"{figure}{position}")
         for number, pattern in enumerate(PATTERNS.values()):
             yield F.count_if(F.trim(column).rlike(pattern)).alias(f"pattern{position}_{number}")

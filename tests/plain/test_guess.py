@@ -83,19 +83,38 @@ def test_numbers_that_are_no_identifiers_may_belong_to_one_subject() -> None:
     assert guess.alone(ColumnProfile("note", "string", 900), 3.0) is None
 
 
-@pytest.mark.parametrize("name", ["user_agent", "device_type", "customer_segment", "amount_paid", "education"])
+@pytest.mark.parametrize(
+    "name", ["user_agent", "device_type", "customer_segment", "amount_paid", "education", "zip_code"]
+)
 def test_names_that_only_speak_of_people_are_no_keys(name: str) -> None:
     assert guess.key_candidates(table(ColumnProfile(name, "int", 90))) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["patient_nbr", "ss_customer_sk", "custkey", "CustomerName", "user_pseudo_id", "client"]
+)
+def test_names_of_people_are_candidates_however_they_end(name: str) -> None:
+    assert guess.key_candidates(table(ColumnProfile(name, "bigint", 90))) == [name]
+
+
+def test_quantities_that_end_like_identifiers_are_no_names() -> None:
+    told = {
+        name: guess.names_by_numbers(ColumnProfile(name, "int", 90)) for name in ("citric_acid", "overpaid", "movieId")
+    }
+    assert told == {"citric_acid": False, "overpaid": False, "movieId": True}
+
+
 def test_only_a_last_word_counts_positions() -> None:
-    seen = table(*(ColumnProfile(name, "int", 90) for name in ("order_quantity", "number_of_items", "line_number")))
-    assert guess.positions(seen, "customer_id") == ["line_number"]
+    names = ("order_quantity", "number_of_items", "line_number", "seq_no", "order_id")
+    seen = table(*(ColumnProfile(name, "int", 90) for name in names))
+    assert guess.positions(seen, "customer_id") == ["line_number", "seq_no"]
 
 
 def test_values_ask_for_another_type_only_where_all_of_them_do() -> None:
     some = ColumnProfile("created", "bigint", 90, forms={"seconds since 1970": 0.99})
     assert guess.recast(some) is None
     assert guess.recast(ColumnProfile("amount", "bigint", 90, forms={"seconds since 1970": 1.0})) is None
+    assert guess.recast(ColumnProfile("created_by_id", "bigint", 90, forms={"seconds since 1970": 1.0})) is None
+    assert guess.recast(ColumnProfile("date_key", "int", 90, forms={guess.DAYS: 1.0})) is not None
     assert guess.recast(ColumnProfile("user_id", "double", 90, whole=1.0)) is not None
     assert guess.recast(ColumnProfile("income", "double", 90, whole=1.0)) is None

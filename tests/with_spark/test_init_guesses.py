@@ -139,3 +139,42 @@ def test_files_of_a_delta_table_are_not_read_as_parquet(spark: SparkSession, tmp
     config = {"path": str(tmp_path / "x" / inside), "format": "parquet"}
     with pytest.raises(SourceError, match=r"this is a Delta table, and format is parquet.*with format: delta"):
         load_table(spark, TableSource(**config))
+
+
+def test_ids_of_orders_are_not_those_of_their_customers(spark: SparkSession, tmp_path: Path) -> None:
+    """The order's own id stands first, speaks of customers and is different in every row."""
+    rows = [(n, n % 40, f"D{n % 120}", date(2024, 1, 1 + n % 28), n % 5) for n in range(ROWS)]
+    schema = "customer_order_id bigint, customer_id int, driver_id string, order_date date, amount int"
+    (events,) = drafted(parquet(spark, rows, schema, tmp_path / "x"), tmp_path / "x.yml")["events"]
+    assert (events["key"], events["order_by"]) == ("customer_id", "order_date")
+    assert set(events["exclude"]) == {"customer_order_id", "driver_id"}, "real drivers are people, too"
+
+
+def test_a_word_for_people_with_few_values_makes_no_events(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(n, n % 60, "mobile" if n % 3 else "desktop", n % 16, f"{n % 9}.{n % 7}.{n % 5}") for n in range(ROWS)]
+    schema = "id bigint, age int, device string, guests int, version string"
+    source = drafted(parquet(spark, rows, schema, tmp_path / "x"), tmp_path / "x.yml")
+    assert "events" not in source and "key" not in source["subjects"]
+
+
+def test_positions_count_beside_texts_that_look_like_times(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(n // 4, 1 + n % 4, f"{1 + n % 28:02}.01.2024", n % 3) for n in range(ROWS)]
+    schema = "member_id int, seq_no int, due string, kind int"
+    (events,) = drafted(parquet(spark, rows, schema, tmp_path / "x"), tmp_path / "x.yml")["events"]
+    assert events["stored_order"] == "seq_no"
+
+
+def test_a_time_of_validity_orders_where_nothing_else_does(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(n % 40, date(2024, 1, 1 + n % 28), n % 4) for n in range(ROWS)]
+    folder = parquet(spark, rows, "customer_id int, valid_from date, status int", tmp_path / "x")
+    (events,) = drafted(folder, tmp_path / "x.yml")["events"]
+    assert events["order_by"] == "valid_from"
+
+
+def test_columns_that_spark_had_to_name_can_be_read(spark: SparkSession, tmp_path: Path) -> None:
+    """The index that pandas writes has no name."""
+    lines = [f"{n},{n % 40},2024-01-{1 + n % 28:02},{n % 7}" for n in range(ROWS)]
+    (tmp_path / "x.csv").write_text(",customer_id,date,amount\n" + "\n".join(lines), encoding="utf-8")
+    (events,) = drafted(tmp_path / "x.csv", tmp_path / "x.yml")["events"]
+    assert events["key"] == "customer_id" and "enforceSchema" not in events["options"]
+    assert load_table(spark, load_config(tmp_path / "x.yml").source.event_table).count() == ROWS
