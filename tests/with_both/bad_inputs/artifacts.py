@@ -29,7 +29,7 @@ from synth_spark.pipeline.runs import RunState, create_run, find_run, save_state
 from synth_spark.pipeline.stages import run_stage
 from synth_spark.qa_result import QaResult
 from synth_spark.report.stage import read_history
-from synth_spark.train.state import load_state
+from synth_spark.train.state import Progress, load_state
 from synth_spark.workspace import Workspace
 from tests import toy
 from tests.with_both.bad_inputs.configs import GOOD
@@ -213,7 +213,7 @@ def _resume(latest: Any, bench: Bench) -> None:
     (folder / "latest.json").write_text(json.dumps(latest))
     (bench.folder / "progress.json").write_text("{}")
     model = torch.nn.Linear(1, 1)
-    load_state(folder, "digest", 1, model, torch.optim.AdamW(model.parameters()))
+    load_state(folder, Progress("digest", 1, {}), model, torch.optim.AdamW(model.parameters()))
 
 
 def _course(content: bytes, bench: Bench) -> None:
