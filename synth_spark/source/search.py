@@ -111,8 +111,10 @@ def _has_changed(table: ReadTable, snapshot: Snapshot) -> bool:
 
 def _unread(keys: DataFrame, table: ReadTable) -> str:
     number = keys.where(_typed(table).isNull()).count()
+    if number == 0:
+        return ""
     kind = table.described.type_of(table.described.key or "")
-    return f"{number:,} of these are no {kind}, as keys of {table.name} are, so nobody is found by them" * bool(number)
+    return f"{number:,} of these are no {kind}, as keys of {table.name} are, so nobody is found by them"
 
 
 def _typed(table: ReadTable) -> Column:

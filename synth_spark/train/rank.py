@@ -149,9 +149,7 @@ def _train(job: TrainJob, ranks: RankInfo) -> dict[str, Any]:
         learned = _learned(trainer, costs, past, rows)
         figures = _figures(trained, trainer, ranks, job) | {"validation.loss": costs.mean}
         set_groups(model, targets)
-        pairs = PairTables(model)
-        if settings.calibration_rounds:
-            _count_pairs(pairs, readers[TRAINING])
+        pairs = _pairs(model, readers[TRAINING], rounds=settings.calibration_rounds)
     # the other ranks are done, and need not wait, which they do no longer than the group's time limit
     if ranks.is_first:
         calibrating = time.perf_counter()
@@ -196,12 +194,16 @@ def _counts(model: SequenceModel, reader: SequenceReader) -> tuple[list[torch.Te
     return by_subject, by_row
 
 
-def _count_pairs(tables: PairTables, reader: SequenceReader) -> None:
-    """Of groups, over all ranks."""
+def _pairs(model: SequenceModel, reader: SequenceReader, *, rounds: int) -> PairTables:
+    """Pairs of groups over all ranks; not counted where no round of calibration asks for them."""
+    tables = PairTables(model)
+    if rounds == 0:
+        return tables
     for window in reader.windows(seed=0, shuffle=False):
         tables.count(window.static_codes, window.num_events, window.event_codes)
     for mine, whole in zip(tables.tensors(), summed_tensors(tables.tensors()), strict=True):
         mine.copy_(whole)
+    return tables
 
 
 def _shrink_past(trainer: Trainer) -> list[float | None]:
