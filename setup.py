@@ -5,9 +5,11 @@ here (`make lock`); `synth-spark doctor` and a test compare what is installed wi
 says why they are what they are.
 """
 
+import subprocess
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 PINS = {
     "plain": [
@@ -80,6 +82,21 @@ def version() -> str:
     return text.split('__version__ = "')[1].split('"')[0]
 
 
+class BuildWithCommit(build_py):
+    """Writes the commit into a wheel, which has no working tree to ask (synth_spark/pipeline/provenance.py)."""
+
+    def run(self) -> None:
+        """Copy the package, then add the file; an editable install has its working tree."""
+        super().run()
+        root = Path(__file__).parent
+        if self.editable_mode or not (root / ".git").exists():
+            return
+        described = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"]
+        done = subprocess.run(described, capture_output=True, text=True, check=False)
+        if done.returncode == 0:  # git refuses a working tree of another user
+            (Path(self.build_lib) / "synth_spark" / "commit.txt").write_text(done.stdout, encoding="utf-8")
+
+
 setup(
     name="synth_spark",
     version=version(),
@@ -89,5 +106,6 @@ setup(
     package_data={"synth_spark": ["log4j2.properties", "report/templates/*"]},
     install_requires=pins(engines=False),
     extras_require={"engines": pins(engines=True), "dev": DEV},
+    cmdclass={"build_py": BuildWithCommit},
     entry_points={"console_scripts": ["synth-spark = synth_spark.cli:main"]},
 )

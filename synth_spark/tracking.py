@@ -167,9 +167,9 @@ class Tracker:
         """Log and register a model under the experiment's name, with alias CANDIDATE."""
         self._submit(lambda: self._log_model(files))
 
-    def promote(self) -> None:
-        """Give this run's model the alias CHAMPION."""
-        self._submit(self._promote)
+    def promote(self, trained_by: str | None = None) -> None:
+        """Give a model the alias CHAMPION: the one that an MLflow run logged, by default this one."""
+        self._submit(lambda: self._promote(trained_by or self.mlflow_run_id))
 
     def steps_of(self, metric: str) -> set[int]:
         """Steps at which a metric is logged already; waits for the store."""
@@ -312,24 +312,28 @@ class Tracker:
             )
         finally:
             del os.environ[BEING_LOGGED]
-        version = self._model_version()
+        version = self._model_version(self.mlflow_run_id)
         if version is not None:
             self._client.set_registered_model_alias(self._model_name(), CANDIDATE, version)
 
-    def _promote(self) -> None:
-        version = self._model_version()
-        if version is not None:
-            self._client.set_registered_model_alias(self._model_name(), CHAMPION, version)
+    def _promote(self, mlflow_run: str | None) -> None:
+        version = self._model_version(mlflow_run)
+        if version is None:
+            raise EnvironmentProblem(
+                f"MLflow run {mlflow_run} has no registered model, so alias {CHAMPION} stays where it was; "
+                "what is published now was drawn from another one"
+            )
+        self._client.set_registered_model_alias(self._model_name(), CHAMPION, version)
 
     def _model_name(self) -> str:
         import mlflow
 
         return registered_name(self._experiment, self._schema, mlflow.get_registry_uri())
 
-    def _model_version(self) -> str | None:
-        """The newest registered version that this run made."""
+    def _model_version(self, mlflow_run: str | None) -> str | None:
+        """The newest registered version that an MLflow run made."""
         found = self._client.search_model_versions(f"name = '{self._model_name()}'")
-        own = [version for version in found if version.run_id == self.mlflow_run_id]
+        own = [version for version in found if version.run_id == mlflow_run]
         return max((version.version for version in own), key=int, default=None)
 
     def _end(self) -> None:

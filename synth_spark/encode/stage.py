@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -49,6 +50,8 @@ def run_encode(
 ) -> Figures:
     """Read, split, fit, encode; writes paths.codebook, paths.sequences and paths.manifest.
 
+    Where the run was encoded before, those rows go, and so does what it trained and sampled since.
+
     Args:
         published: where the run's tables will be written; what is there must have the same columns.
 
@@ -68,6 +71,7 @@ def run_encode(
         with spark_progress(spark, "fit the codebook"), arrow_batches(spark):
             frames, codebook = _fit(spark, config, work, held)
         laps.end("fit")
+        _forget_earlier(paths)
         with spark_progress(spark, "encode and write"), arrow_batches(spark):
             sequences = to_sequences(frames, codebook, work.plan)
             properties = {"synth_spark.run_id": paths.run_id, "synth_spark.source": _origin(work.source)}
@@ -77,6 +81,19 @@ def run_encode(
     manifest.save(paths.manifest)
     laps.end("write")
     return _figures(work, codebook, manifest) | laps.seconds
+
+
+def _forget_earlier(paths: RunPaths) -> None:
+    """Remove what an earlier encoding of this run left: training goes on from no other manifest.
+
+    Else a model of people whom the new manifest does not name would stay where nobody looks for them. The manifest goes
+    first: without one, whom the run holds counts as unknown, should this be broken off.
+    """
+    paths.manifest.unlink(missing_ok=True)
+    for folder in (paths.checkpoint, paths.sampled_sequences, paths.sequences):
+        if folder.exists():
+            log.info("%s of an earlier encoding is removed", folder.name)
+            shutil.rmtree(folder)
 
 
 def preview(

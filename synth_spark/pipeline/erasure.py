@@ -110,11 +110,13 @@ def _search(spark: SparkSession, workspace: Workspace, keys: DataFrame) -> list[
 
 
 def _snapshot(paths: RunPaths, state: RunState, salt: str) -> Snapshot:
-    """What the run noted of its source; nothing if encoding was broken off.
+    """What the run noted of its source; nothing if encoding was broken off, the first time or another.
 
     Raises:
         ContractError: another salt than the one with this fingerprint split it.
     """
+    if "encode" in state.stages and not state.is_done("encode"):
+        return Snapshot({}, {})
     try:
         manifest = Manifest.load(paths.manifest)
     except ContractError:

@@ -24,18 +24,16 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """Commit of the working tree that holds this package, with "+" if files differ from it; empty if there is none."""
-    folder = Path(synth_spark.__file__).resolve().parents[1]
-    if not (folder / ".git").exists():
-        return ""
-    commit = _git(folder, "rev-parse", "HEAD")
-    return commit + ("+" if commit and _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
+    """Commit of the working tree that holds this package, with "+" if files differ from it, or that a wheel was built
+    from (setup.py); empty if there is none.
+    """
+    package = Path(synth_spark.__file__).resolve().parent
+    if not (package.parent / ".git").exists():
+        built = package / "commit.txt"
+        return built.read_text(encoding="utf-8").strip() if built.exists() else ""
+    describe = ["git", "-C", str(package.parent), "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(describe, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -16,7 +16,7 @@ from synth_spark.files import replace_text
 from synth_spark.logs import stage_logger
 from synth_spark.manifest import Manifest
 from synth_spark.model.facts import read_facts
-from synth_spark.pipeline.inventory import bytes_of
+from synth_spark.pipeline.inventory import bytes_of, readers_of
 from synth_spark.pipeline.live import LiveMetrics
 from synth_spark.pipeline.opened import OpenRun, open_run
 from synth_spark.pipeline.runs import (
@@ -205,6 +205,11 @@ def _check_ready(run: OpenRun, stage: str, subjects: int | None) -> None:
     missing = [earlier for earlier in STAGES[:index] if not run.state.is_done(earlier)]
     if missing:
         raise ContractError(f"{stage}: run {paths.run_id} has no finished {missing[0]} stage; run it first")
+    # decode also where the record knows of none: a catalog keeps the rows of a run whose folder was removed
+    if stage == "decode" or (stage in _CHANGES_PUBLISHED_ROWS and run.state.publish_begun):
+        _check_unpublished(run, stage)
+    if stage == "encode":
+        _check_unread(run)
     if index > STAGES.index("encode"):
         fingerprint = Codebook.load(paths.codebook).fingerprint
         _same(run, "the manifest", Manifest.load(paths.manifest).codebook_fingerprint, fingerprint)
@@ -213,8 +218,6 @@ def _check_ready(run: OpenRun, stage: str, subjects: int | None) -> None:
             _same(run, "the checkpoint", model["codebook_fingerprint"], fingerprint)
         if stage in ("train", "sample"):  # not only when keys are made, hours later
             _check_keys(run.config, run.paths, subjects)
-    if stage in _CHANGES_PUBLISHED_ROWS and run.state.publish_begun:
-        _check_unpublished(run, stage)
 
 
 def _check_keys(config: Config, run: RunPaths, subjects: int | None) -> None:
@@ -243,6 +246,15 @@ def _check_unpublished(run: OpenRun, stage: str) -> None:
         raise ContractError(
             f"{stage}: run {run.paths.run_id} is published, so its rows must not change; start a new run, "
             "or make more subjects from its model: synth-spark sample --run ... --subjects N"
+        )
+
+
+def _check_unread(run: OpenRun) -> None:
+    readers = [state.run_id for state in readers_of(run.workspace, run.paths.run_id)]
+    if readers:
+        raise ContractError(
+            f"encode: run {run.paths.run_id}: {', '.join(readers[:5])} was drawn from its model and is judged by its "
+            "sequences, so they stay as they are; begin a new run: encode without --run, or with another id"
         )
 
 

@@ -16,10 +16,11 @@ from synth_spark.columns import SUBJECTS_TABLE
 from synth_spark.config import Config
 from synth_spark.config_section import Section
 from synth_spark.decode.keys import room
-from synth_spark.errors import one_line
+from synth_spark.errors import ContractError, one_line
 from synth_spark.manifest import Manifest
 from synth_spark.model.chunks import most_answered_for
 from synth_spark.model.explain import explain
+from synth_spark.pipeline.runs import load_state
 from synth_spark.qa_result import QaResult
 from synth_spark.source.sql_values import place_without_values, without_values
 from synth_spark.tracking import ENDED, Input, ModelFiles
@@ -197,4 +198,15 @@ def _judged(run: OpenRun, figures: dict[str, Any]) -> None:
 def _published(run: OpenRun, figures: dict[str, Any]) -> None:
     """Only a passed gate makes a champion: what is published by force stays a candidate."""
     if not figures["forced"]:
-        run.tracker.promote()
+        run.tracker.promote(_trained_by(run))
+
+
+def _trained_by(run: OpenRun) -> str | None:
+    """The MLflow run that logged the model which this run drew from: its own, or that of the run it was drawn from."""
+    state = run.state
+    while state.parent is not None:
+        try:
+            state = load_state(run.workspace.run(state.parent))
+        except ContractError:  # deleted, and with it the name of its MLflow run
+            break
+    return state.mlflow_run_id

@@ -13,19 +13,24 @@ from synth_spark.errors import ConfigError
 from synth_spark.histories import quoted
 from synth_spark.places import CatalogSchema, Places, TableName
 
+_OURS = "is_synthetic"  # property of our views
+
 
 def check_room(spark: SparkSession, schema: CatalogSchema) -> None:
     """Make the schema that tables and views will be in, unless it is there.
 
     Raises:
-        ConfigError: there is no such catalog, it does not let us, or a table has the name that a view needs.
+        ConfigError: there is no such catalog, it does not let us, or something else has the name that a view needs.
     """
     tables.ensure_schema(spark, schema)
     for view in map(schema.view, (SUBJECTS_TABLE, EVENTS_TABLE)):
-        if tables.exists(spark, view) and spark.catalog.getTable(tables.identifier(view)).tableType != "VIEW":
+        if not tables.exists(spark, view):
+            continue
+        is_view = spark.catalog.getTable(tables.identifier(view)).tableType == "VIEW"
+        if not is_view or tables.properties_of(spark, view).get(_OURS) != "true":
             raise ConfigError(
-                f"output.schema_name: {view} is a table, and the view of that name shows what is published; take a "
-                "schema of its own for the synthetic tables"
+                f"output.schema_name: {view} is {'a view of somebody else' if is_view else 'a table'}, and the view of "
+                "that name shows what is published; take a schema of its own for the synthetic tables"
             )
 
 
@@ -38,9 +43,7 @@ def ensure_views(spark: SparkSession, published: Places, schema: CatalogSchema, 
         text = view_text(published, table, tables.read_table(spark, published / table).schema)
         if _known_text(spark, schema.view(table)) != text:
             comment = f"Synthetic {table}: the newest publication. No row describes a real subject."
-            spark.sql(
-                f"CREATE OR REPLACE VIEW {name} COMMENT '{comment}' TBLPROPERTIES ('is_synthetic' = 'true') AS {text}"
-            )
+            spark.sql(f"CREATE OR REPLACE VIEW {name} COMMENT '{comment}' TBLPROPERTIES ('{_OURS}' = 'true') AS {text}")
             changed.append(name)
     return changed
 

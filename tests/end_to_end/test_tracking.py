@@ -294,12 +294,33 @@ def test_the_gate_moves_the_aliases_and_tells_why(made_line: MadeLine, store: An
     assert run.metrics["qa.evaluations"] >= 1
 
 
-@pytest.mark.parametrize(("forced", "promoted"), [(0, 1), (1, 0)])
-def test_force_makes_no_champion(forced: int, promoted: int) -> None:
+@pytest.mark.parametrize(("forced", "promoted"), [(0, ["of its parent"]), (1, [])])
+def test_force_makes_no_champion(tmp_path: Path, forced: int, promoted: list[str]) -> None:
+    """What was drawn from another run's model makes that one the champion."""
     from types import SimpleNamespace
 
+    from synth_spark.pipeline.runs import RunState, save_state
     from synth_spark.pipeline.tracked import _published
+    from synth_spark.workspace import Workspace
 
-    calls: list[int] = []
-    _published(SimpleNamespace(tracker=SimpleNamespace(promote=lambda: calls.append(1))), {"forced": forced})  # type: ignore[arg-type]
-    assert len(calls) == promoted
+    workspace = Workspace.at(tmp_path)
+    trained = RunState("trained", "n", "2026", "digest", "commit", {}, mlflow_run_id="of its parent")
+    save_state(workspace.run("trained"), trained)
+    drawn = RunState("drawn", "n", "2026", "digest", "commit", {}, mlflow_run_id="its own", parent="trained")
+    calls: list[str] = []
+    run = SimpleNamespace(tracker=SimpleNamespace(promote=calls.append), state=drawn, workspace=workspace)
+    _published(run, {"forced": forced})  # type: ignore[arg-type]
+    assert calls == promoted
+
+
+def test_the_champion_is_the_model_that_was_drawn_from(store: Any) -> None:
+    store.create_registered_model("stages")
+    with _tracked("trains") as first:
+        first.unfinished()
+    version = store.create_model_version("stages", "folder", run_id=first.mlflow_run_id).version
+    with _tracked("draws") as second:
+        second.promote(first.mlflow_run_id)
+        second.promote()  # of its own it has none
+        second.finished()
+    assert store.get_model_version_by_alias("stages", "champion").version == version
+    assert len(second.failures) == 1 and "has no registered model, so alias champion stays" in second.failures[0]

@@ -21,6 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from synth_spark import errors
+from synth_spark.pipeline.provenance import git_commit
 from tests.plain import bundle_checks as checks
 from tests.plain.bundle_checks import ROOT, Document
 
@@ -177,6 +178,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for name in ("setup.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "synth_spark", folder / "synth_spark", ignore=shutil.ignore_patterns("__pycache__"))
+    git = ["git", "-C", str(folder), "-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
     (folder / "build/lib/synth_spark").mkdir(parents=True)
     (folder / "build/lib/synth_spark/left_over.py").touch()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -185,6 +189,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     (file,) = (folder / "dist").glob("*.whl")
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    (folder / "head").write_text(head)
     return zipfile.ZipFile(file)
 
 
@@ -215,6 +221,15 @@ def test_the_built_wheel_holds_the_package_and_nothing_left_over(wheel: zipfile.
     assert {"synth_spark/cli.py", "synth_spark/log4j2.properties", "synth_spark/report/templates/page.html"} <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"synth_spark"}
     assert "synth_spark/left_over.py" not in names
+
+
+def test_the_built_wheel_knows_its_commit(
+    wheel: zipfile.ZipFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.extract("synth_spark/commit.txt", tmp_path)
+    monkeypatch.setattr("synth_spark.__file__", str(tmp_path / "synth_spark" / "__init__.py"))
+    head = (Path(wheel.filename or "").parents[1] / "head").read_text().strip()
+    assert len(head) == 40 and git_commit() == head
 
 
 def test_the_guide_names_every_variable_task_and_exit_code(bundle: Document) -> None:

@@ -88,6 +88,7 @@ def test_the_life_of_published_tables(spark: SparkSession, config: Path, tmp_pat
     assert append(spark, published / RUNS_TABLE, publication).number == 1
     assert ensure_views(spark, published, views, [EVENTS_TABLE]) == [f"`spark_catalog`.`{SCHEMA}`.`events`"]
     assert ensure_views(spark, published, views, [EVENTS_TABLE]) == [], "nothing has changed"
+    check_room(spark, views)  # our own view is in nobody's way
 
     for name in ("all_events", "runs", "decisions", "events"):
         told = spark.catalog.getTable(f"spark_catalog.{SCHEMA}.{name}")
@@ -141,9 +142,13 @@ def test_a_catalog_that_is_not_there_is_refused_before_work(spark: SparkSession,
     assert spark.catalog.currentCatalog() == "spark_catalog"
 
 
-def test_a_table_where_a_view_must_be_is_refused_before_work(spark: SparkSession, config: Path) -> None:
+def test_what_is_where_a_view_must_be_is_refused_before_work(spark: SparkSession, config: Path) -> None:
     views = Workspace.of(load_config(config).output.model_copy(update={"schema_name": "taken"})).views
     check_room(spark, views)
     spark.sql("CREATE TABLE spark_catalog.taken.events (id INT) USING delta")
     with pytest.raises(ConfigError, match=r"spark_catalog\.taken\.events is a table"):
+        check_room(spark, views)
+    spark.sql("DROP TABLE spark_catalog.taken.events")
+    spark.sql("CREATE VIEW spark_catalog.taken.events AS SELECT 1 AS id")
+    with pytest.raises(ConfigError, match=r"spark_catalog\.taken\.events is a view of somebody else"):
         check_room(spark, views)

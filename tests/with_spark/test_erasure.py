@@ -22,7 +22,7 @@ from synth_spark.pipeline.stages import run_stage
 from synth_spark.qa.stage import Attackers, read_encoded_source, run_qa
 from synth_spark.source.read import read_source
 from synth_spark.source.split import split_subjects
-from synth_spark.tables import local_path
+from synth_spark.tables import local_path, read_table
 from synth_spark.workspace import RunPaths, Workspace
 
 if TYPE_CHECKING:
@@ -220,6 +220,37 @@ def test_runs_without_a_readable_record_and_of_other_names_are_not_passed_over(
     paths.config.write_text(settings, encoding="utf-8")
     erase(config, keys_file(tmp_path, "7"), remedy=DELETE, agreed=lambda what: True)
     assert not any(own.folder.exists() for own in (paths, torn, lost)) and (workspace.runs / ".snapshot").exists()
+
+
+def test_a_run_that_is_encoded_again_keeps_nothing_of_those_before(
+    spark: SparkSession, tmp_path: Path, write: Callable[..., Path], capsys: Any
+) -> None:
+    config = write("delta")
+    paths = encoded(spark, config, "one")
+    for kept in (paths.checkpoint / "model" / "model.safetensors", paths.sampled_sequences / "part.parquet"):
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(b"of those before")
+    before = Manifest.load(paths.manifest)
+    write("delta", first=1000)
+    state = runs.load_state(paths)
+    state.begin("encode")
+    runs.save_state(paths, state)
+    erase(config, keys_file(tmp_path, "1007"), remedy=None, agreed=no_one)
+    assert "counts as holding them" in told_of(capsys.readouterr().out, "one"), "whom it holds is open for now"
+    state.stages["encode"].figures = run_encode(
+        spark, load_config(config), paths, salt=Workspace.at(load_config(config).output.root).salt()
+    )
+    state.stages["encode"].status = runs.DONE
+    runs.save_state(paths, state)
+    after = Manifest.load(paths.manifest)
+    assert not paths.checkpoint.exists() and not paths.sampled_sequences.exists()
+    assert after.delta_version == 0 and after.source_digest != before.source_digest
+    on_disk = {path.name for path in paths.sequences.rglob("*.parquet") if "_delta_log" not in path.parts}
+    assert on_disk == {Path(local_path(file.path)).name for file in after.files}
+    assert read_table(spark, paths.sequences).count() == sum(file.rows for file in after.files)
+    for key, held in (("7", False), ("1007", True)):
+        erase(config, keys_file(tmp_path, key), remedy=None, agreed=no_one)
+        assert bool(told_of(capsys.readouterr().out, "one")) == held
 
 
 def test_marked_runs_are_not_worked_on_and_deleted_ones_are_gone(

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
@@ -22,7 +22,9 @@ from synth_spark.manifest import Manifest
 from synth_spark.pipeline import runs
 from synth_spark.pipeline.cleaning import clean
 from synth_spark.pipeline.lock import run_lock
+from synth_spark.pipeline.opened import OpenRun
 from synth_spark.pipeline.removal import delete_run
+from synth_spark.pipeline.stages import _check_ready
 from synth_spark.publish.decisions import QA, Decision, record
 from synth_spark.publish.publications import Publication, append
 from synth_spark.publish.read import read_published
@@ -118,6 +120,26 @@ def _aged(path: Path, *, days: int = 40) -> Path:
     os.utime(path, (then, then))
     os.utime(path.parent, (then, then))
     return path
+
+
+def test_rows_that_others_read_or_see_are_not_made_anew(
+    spark: SparkSession, config: Path, workspace: Workspace, made: Callable[..., RunPaths]
+) -> None:
+    nobody = cast("Any", None)
+
+    def ready(paths: RunPaths, stage: str) -> None:
+        state = runs.load_state(paths)
+        run = OpenRun(load_config(config), workspace, paths, state, nobody, nobody, catalog=False, _session=spark)
+        _check_ready(run, stage, None)
+
+    one, alone = made("one", judged=False), made("alone", judged=False)
+    assert not runs.load_state(one).publish_begun, "its folder is not the one that was published"
+    with pytest.raises(ContractError, match="decode: run one is published"):
+        ready(one, "decode")
+    ready(alone, "encode")
+    made("drawn", parent=alone)
+    with pytest.raises(ContractError, match=r"encode: run alone: drawn was drawn from its model .*begin a new run"):
+        ready(alone, "encode")
 
 
 def test_a_deleted_run_is_gone_but_for_the_record(
