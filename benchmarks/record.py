@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
 from synth_spark.machine import granted_cpus, granted_memory
+from synth_spark.model.number_format import BFLOAT16, resolve_number_format
 
 RESULTS = Path(__file__).parent / "results"
 _VERSIONS = ("pyspark", "delta-spark", "petastorm", "pyarrow", "torch", "numpy", "scikit-learn", "mlflow")
@@ -47,13 +49,12 @@ def machine() -> dict[str, Any]:
     """Processor, number formats, memory: what timings depend on."""
     processor = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     model = next((line.split(":")[1].strip() for line in processor.splitlines() if line.startswith("model name")), "")
-    flags = next((line for line in processor.splitlines() if line.startswith("flags")), "").split()
     return {
         "processor": model or platform.processor(),
         "cpus": granted_cpus(),
         "memory_gib": round(granted_memory() / 2**30, 1),
         "total_memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "bfloat16": "avx512_bf16" in flags or "amx_bf16" in flags,
+        "bfloat16": resolve_number_format("auto", torch.device("cpu")) == BFLOAT16,
         "python": platform.python_version(),
         "system": platform.system(),
     }

@@ -45,11 +45,21 @@ def granted_cpus() -> int:
 
 def processor_flags() -> frozenset[str]:
     """What the processor can do, as Linux calls it; empty where nobody says."""
+    return frozenset(_told_of_processor("flags", "Features").split())
+
+
+def processor_vendor() -> str:
+    """Who made the processor, as it says itself, such as AuthenticAMD; empty where nobody says."""
+    return _told_of_processor("vendor_id")
+
+
+def _told_of_processor(*names: str) -> str:
+    """The value of the first line of /proc/cpuinfo that begins with one of these names; empty where there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return frozenset()
-    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(names)), "")
 
 
 def granted_memory() -> int:

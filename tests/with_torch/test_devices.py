@@ -210,16 +210,19 @@ def test_bfloat16_where_the_gpu_multiplies_it_natively(monkeypatch, capability, 
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
+    ("vendor", "flags", "expected"),
     [
-        ({"avx512f", "avx512_vnni"}, "float32"),  # oneDNN emulates it there
-        ({"avx512f", "avx512_bf16"}, "bfloat16"),
-        ({"asimd", "bf16"}, "bfloat16"),
-        (set(), "bfloat16"),  # nobody says
+        ("GenuineIntel", {"avx512f", "avx512_vnni"}, "float32"),  # oneDNN emulates it there
+        ("AuthenticAMD", {"avx512f", "avx512_bf16"}, "bfloat16"),
+        ("GenuineIntel", {"avx512f", "avx512_bf16"}, "float32"),  # it has the instructions, at half the speed
+        ("GenuineIntel", {"avx512f", "avx512_bf16", "amx_bf16"}, "bfloat16"),
+        ("", {"asimd", "bf16"}, "bfloat16"),
+        ("", set(), "bfloat16"),  # nobody says
     ],
 )
-def test_bfloat16_where_the_processor_multiplies_it_natively(monkeypatch, flags, expected):
+def test_bfloat16_where_the_processor_multiplies_it_natively(monkeypatch, vendor, flags, expected):
     monkeypatch.setattr(number_format, "processor_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(number_format, "processor_vendor", lambda: vendor)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     assert resolve_number_format("auto", CPU) == expected
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
