@@ -10,8 +10,8 @@ from synth_spark.model.network import SequenceModel
 
 # Over the data sets of docs/benchmarks.md: epochs to early stop, and codes trained per second (events times their
 # sub-columns; of flat data, subjects times theirs)
-EPOCHS = (7, 20)
-CODES_PER_SECOND = (46_000, 160_000)
+EPOCHS = (6, 20)
+CODES_PER_SECOND = (27_000, 160_000)
 _MINUTE = 60
 
 

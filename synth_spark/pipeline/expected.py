@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MACHINE = "2 CPUs of AMD EPYC with bfloat16, 23.5 GiB of memory"
+MACHINE = "2 CPUs of AMD EPYC or Intel(R) Xeon(R) Processor, 23.5 GiB of memory"
 NUM_SETS = 8
 LARGEST = 5.3  # million cells, of these sets
 MILLION = 1_000_000
@@ -30,12 +30,12 @@ class Cost:
         return low, high
 
 
-START_UP = Cost((11.0, 14.3))
+START_UP = Cost((11.0, 16.3))
 COSTS = {
-    "encode": Cost((29.7, 42.7), (2.5, 4.3)),
-    "sample": Cost((6.1, 9.9), (2.5, 3.1)),
-    "decode": Cost((4.7, 8.9), (1.2, 1.9)),
-    "qa": Cost((52.1, 88.6), (24.9, 26.0)),
-    "publish": Cost((4.4, 5.4), (0.2, 0.2)),
+    "encode": Cost((32.0, 43.7), (1.4, 3.9)),
+    "sample": Cost((7.3, 10.1), (2.3, 2.5)),
+    "decode": Cost((5.0, 10.4), (1.1, 1.7)),
+    "qa": Cost((52.1, 128.9), (24.9, 26.0)),
+    "publish": Cost((4.4, 7.9), (0.2, 0.2)),
 }
 PEAK_BYTES = (3_932_114_944, 7_275_656_192)  # of all processes of a run together, the least and the most
